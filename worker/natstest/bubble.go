@@ -1,0 +1,124 @@
+package natstest
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats-server/v2/server/ats"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Env is what a bubble holds: a JetStream server in fake time, and the ways to
+// reach it. It is also the nats.InProcessConnProvider of that server, through
+// restarts.
+type Env struct {
+	t   *testing.T
+	dir string
+
+	mu  sync.Mutex
+	srv *server.Server // nil while the server is stopped
+}
+
+// errStopped is what a connection attempt gets while the server is stopped.
+var errStopped = errors.New("natstest: the server is stopped")
+
+// Bubble runs f in a synctest bubble together with a JetStream server whose
+// file store lies in a temporary directory. The t that f gets belongs to the
+// bubble: its Context and its Cleanup do too. Bubble returns when f, its
+// cleanups and the server have ended; a goroutine of f that outlives them
+// fails the test.
+//
+// Bubbles of several tests may run side by side (t.Parallel outside of them).
+func Bubble(t *testing.T, f func(t *testing.T, e *Env)) {
+	t.Helper()
+	dir := t.TempDir()
+	// The server keeps one ticker goroutine a process for cache access times.
+	// Born in the bubble it would wait on a channel of its package, which does
+	// not count as waiting in a bubble, and fake time would stand still. So it
+	// is kept alive from outside.
+	ats.Register()
+	t.Cleanup(ats.Unregister)
+	synctest.Test(t, func(t *testing.T) {
+		e := &Env{t: t, dir: dir}
+		e.StartServer()
+		t.Cleanup(e.StopServer)
+		f(t, e)
+	})
+}
+
+// StartServer starts the server again after StopServer, with the same store.
+func (e *Env) StartServer() {
+	e.t.Helper()
+	srv, err := server.NewServer(&server.Options{
+		ServerName: "bubble", DontListen: true, JetStream: true, StoreDir: e.dir, NoSigs: true, NoLog: true,
+	})
+	if err != nil {
+		e.t.Fatalf("making the server: %v", err)
+	}
+	go srv.Start()
+	if !srv.ReadyForConnections(10 * time.Second) {
+		e.t.Fatal("the server in the bubble did not start")
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.srv = srv
+}
+
+// StopServer stops the server and waits until it has ended. Connections stay
+// open and reconnect after StartServer.
+func (e *Env) StopServer() {
+	e.mu.Lock()
+	srv := e.srv
+	e.srv = nil
+	e.mu.Unlock()
+	if srv != nil {
+		srv.Shutdown()
+		srv.WaitForShutdown()
+	}
+}
+
+// InProcessConn gives one end of a pipe to the server. It makes Env a
+// nats.InProcessConnProvider: nats.Connect("", nats.InProcessServer(e)).
+func (e *Env) InProcessConn() (net.Conn, error) {
+	e.mu.Lock()
+	srv := e.srv
+	e.mu.Unlock()
+	if srv == nil {
+		return nil, errStopped
+	}
+	return srv.InProcessConn()
+}
+
+// Conn gives a connection of its own, which reconnects for ever and is closed
+// at the end of the bubble.
+func (e *Env) Conn(opts ...nats.Option) *nats.Conn {
+	e.t.Helper()
+	opts = append([]nats.Option{nats.InProcessServer(e), nats.MaxReconnects(-1)}, opts...)
+	nc, err := nats.Connect("", opts...)
+	if err != nil {
+		e.t.Fatalf("connecting in the bubble: %v", err)
+	}
+	e.t.Cleanup(nc.Close)
+	return nc
+}
+
+// JetStream gives the JetStream interface of a connection of its own.
+func (e *Env) JetStream() jetstream.JetStream {
+	e.t.Helper()
+	return newJetStream(e.t, e.Conn())
+}
+
+func newJetStream(t testing.TB, nc *nats.Conn) jetstream.JetStream {
+	t.Helper()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatalf("making the JetStream interface: %v", err)
+	}
+	return js
+}
