@@ -1,0 +1,61 @@
+package messages
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Problem is one thing that is wrong with a message.
+type Problem struct {
+	Field  string // the field, header or part of the message, such as "order_id" or "context.ticket"
+	Detail string // what is wrong and what to do
+}
+
+// InvalidCommand is the error of a message that is not a valid command. It
+// names every problem, in the order of the message.
+type InvalidCommand struct {
+	Problems []Problem
+}
+
+// Error returns all problems in one line.
+func (e *InvalidCommand) Error() string { return "invalid command: " + e.Detail() }
+
+// Detail returns all problems in one line, for the detail of an [Error].
+func (e *InvalidCommand) Detail() string {
+	var b strings.Builder
+	for i, p := range e.Problems {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		b.WriteString(p.Field)
+		b.WriteString(": ")
+		b.WriteString(p.Detail)
+	}
+	return b.String()
+}
+
+// maxClip is how many bytes of somebody else's text are repeated in an error.
+const maxClip = 160
+
+// clip makes text of a message fit to be repeated in an error: printable, and
+// not long.
+func clip(s string) string {
+	if len(s) <= maxClip && utf8.ValidString(s) && strings.IndexFunc(s, notPrintable) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if b.Len()+utf8.RuneLen(r) > maxClip {
+			b.WriteString("…")
+			break
+		}
+		if notPrintable(r) {
+			r = utf8.RuneError
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+func notPrintable(r rune) bool { return !unicode.IsPrint(r) }
