@@ -1,0 +1,187 @@
+package streams
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"certrecall/messages"
+)
+
+// Marks on every asset that Apply creates (stream and consumer metadata).
+const (
+	ownerKey  = "owner"
+	prefixKey = "certrecall.prefix"
+	layoutKey = "certrecall.layout"
+
+	owner = "certrecall"
+	// layout is raised when a later version needs assets that this one would
+	// break. A higher one than ours is refused.
+	layout = 1
+)
+
+const (
+	// DefaultAckWait is the acknowledgement wait of a consumer where Options give none.
+	DefaultAckWait = 30 * time.Second
+
+	// maxCommandSize bounds body and headers of a command together: 64 KiB and 16 KiB.
+	maxCommandSize = 80 << 10
+
+	// shortestDuplicates is the least the server takes. The commands stream
+	// wants none at all: our own digest tells repeated commands from new ones,
+	// and a repeat that the server swallowed would not be answered.
+	shortestDuplicates = 100 * time.Millisecond
+
+	// deadLetterDuplicates covers a crash between a dead letter and its event.
+	deadLetterDuplicates = time.Hour
+
+	// pullExpiry is the longest a pull of a worker waits.
+	pullExpiry = 5 * time.Second
+)
+
+// Topology is everything of one prefix in NATS.
+type Topology struct {
+	// Streams in the order of their creation, those behind the buckets among them.
+	Streams []jetstream.StreamConfig
+	// Consumers of the commands stream, in the order of their lanes.
+	Consumers []jetstream.ConsumerConfig
+}
+
+// Spec gives the assets of n as Apply would create them. Replicas below 1 count as 1.
+func Spec(n messages.Names, replicas int) Topology {
+	replicas = max(replicas, 1)
+	mark := marks(n)
+	var t Topology
+	for _, c := range []jetstream.StreamConfig{
+		bucket(n.OrdersBucket(), "What certrecall knows of each order: never remove"),
+		bucket(n.ControlBucket(), "Call budget, pauses and cancellations of certrecall"),
+		objects(n.ResultsBucket(), "Results of certrecall that are too large for a message"),
+		events(n),
+		deadLetters(n),
+		commands(n),
+	} {
+		c.Storage = jetstream.FileStorage
+		c.Replicas = replicas
+		c.MaxMsgs, c.MaxBytes, c.MaxConsumers = -1, -1, -1
+		c.Metadata = mark
+		t.Streams = append(t.Streams, c)
+	}
+	for _, l := range messages.Lanes() {
+		t.Consumers = append(t.Consumers, laneConsumer(n, l, DefaultAckWait))
+	}
+	return t
+}
+
+func marks(n messages.Names) map[string]string {
+	return map[string]string{ownerKey: owner, prefixKey: n.Prefix(), layoutKey: strconv.Itoa(layout)}
+}
+
+// commands is a work queue: an acknowledged command is gone. Its subjects are
+// exactly those of the lanes, so that a misspelt lane fails at the publisher.
+// A full queue refuses (discard new); it never drops what it accepted.
+func commands(n messages.Names) jetstream.StreamConfig {
+	c := jetstream.StreamConfig{
+		Name:        n.CommandsStream(),
+		Description: "Commands to certrecall, gone when answered",
+		Retention:   jetstream.WorkQueuePolicy,
+		Discard:     jetstream.DiscardNew,
+		MaxMsgSize:  maxCommandSize,
+		Duplicates:  shortestDuplicates,
+		AllowDirect: true,
+
+		MaxMsgsPerSubject: -1,
+	}
+	for _, l := range messages.Lanes() {
+		c.Subjects = append(c.Subjects, n.LaneSubject(l))
+	}
+	return c
+}
+
+// events holds one message a subject, which neither a later one nor a delete
+// nor a purge can replace: the server itself keeps a command to one event of a
+// name. No direct get, since a chain must be read from the leader.
+func events(n messages.Names) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:                 n.EventsStream(),
+		Description:          "Events of certrecall: the record of every command",
+		Subjects:             []string{n.EventSubjects()},
+		Retention:            jetstream.LimitsPolicy,
+		Discard:              jetstream.DiscardNew,
+		DiscardNewPerSubject: true,
+		MaxMsgsPerSubject:    1,
+		MaxMsgSize:           -1,
+		DenyDelete:           true,
+		DenyPurge:            true,
+	}
+}
+
+func deadLetters(n messages.Names) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:              n.DeadLettersStream(),
+		Description:       "Commands that certrecall could not carry out, with the reason",
+		Subjects:          []string{n.DeadLetterSubjects()},
+		Retention:         jetstream.LimitsPolicy,
+		Discard:           jetstream.DiscardNew,
+		MaxMsgsPerSubject: -1,
+		MaxMsgSize:        -1,
+		Duplicates:        deadLetterDuplicates,
+		AllowDirect:       true,
+	}
+}
+
+// bucket is the stream of a key-value bucket with one value a key, as the NATS
+// clients make it (a test compares).
+func bucket(name, description string) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:              bucketStream(name),
+		Description:       description,
+		Subjects:          []string{"$KV." + name + ".>"},
+		Discard:           jetstream.DiscardNew,
+		MaxMsgsPerSubject: 1,
+		MaxMsgSize:        -1,
+		Duplicates:        2 * time.Minute,
+		AllowRollup:       true,
+		DenyDelete:        true,
+		AllowDirect:       true,
+	}
+}
+
+// objects is the stream of an object bucket, as the NATS clients make it.
+func objects(name, description string) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:              objectStream(name),
+		Description:       description,
+		Subjects:          []string{"$O." + name + ".C.>", "$O." + name + ".M.>"},
+		Discard:           jetstream.DiscardNew,
+		MaxMsgsPerSubject: -1,
+		MaxMsgSize:        -1,
+		AllowRollup:       true,
+		AllowDirect:       true,
+	}
+}
+
+func bucketStream(bucket string) string { return "KV_" + bucket }
+func objectStream(bucket string) string { return "OBJ_" + bucket }
+
+// laneConsumer is shared by all workers. A message comes again for ever
+// (MaxDeliver -1): the worker decides when to give up. MaxAckPending is
+// unlimited, since a delayed negative acknowledgement holds a place there:
+// any number would be the count of waiting retries at which the lane stops,
+// while the workers' slots bound what runs at once. It also passes whatever
+// account and stream limits an operator has set, which a large number does not.
+func laneConsumer(n messages.Names, l messages.Lane, ackWait time.Duration) jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Name:          string(l),
+		Durable:       string(l),
+		Description:   "Workers of certrecall, lane " + string(l),
+		DeliverPolicy: jetstream.DeliverAllPolicy,
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       ackWait,
+		MaxDeliver:    -1,
+		FilterSubject: n.LaneSubject(l),
+		ReplayPolicy:  jetstream.ReplayInstantPolicy,
+		MaxAckPending: -1,
+		Metadata:      marks(n),
+	}
+}
