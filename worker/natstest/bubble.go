@@ -18,8 +18,8 @@ import (
 // reach it. It is also the nats.InProcessConnProvider of that server, through
 // restarts.
 type Env struct {
-	t   *testing.T
-	dir string
+	t    *testing.T
+	opts server.Options
 
 	mu  sync.Mutex
 	srv *server.Server // nil while the server is stopped
@@ -35,9 +35,15 @@ var errStopped = errors.New("natstest: the server is stopped")
 // fails the test.
 //
 // Bubbles of several tests may run side by side (t.Parallel outside of them).
-func Bubble(t *testing.T, f func(t *testing.T, e *Env)) {
+// Each option may change the server's options.
+func Bubble(t *testing.T, f func(t *testing.T, e *Env), options ...func(*server.Options)) {
 	t.Helper()
-	dir := t.TempDir()
+	opts := server.Options{
+		ServerName: "bubble", DontListen: true, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
+	}
+	for _, o := range options {
+		o(&opts)
+	}
 	// The server keeps one ticker goroutine a process for cache access times.
 	// Born in the bubble it would wait on a channel of its package, which does
 	// not count as waiting in a bubble, and fake time would stand still. So it
@@ -45,7 +51,7 @@ func Bubble(t *testing.T, f func(t *testing.T, e *Env)) {
 	ats.Register()
 	t.Cleanup(ats.Unregister)
 	synctest.Test(t, func(t *testing.T) {
-		e := &Env{t: t, dir: dir}
+		e := &Env{t: t, opts: opts}
 		e.StartServer()
 		t.Cleanup(e.StopServer)
 		f(t, e)
@@ -55,9 +61,8 @@ func Bubble(t *testing.T, f func(t *testing.T, e *Env)) {
 // StartServer starts the server again after StopServer, with the same store.
 func (e *Env) StartServer() {
 	e.t.Helper()
-	srv, err := server.NewServer(&server.Options{
-		ServerName: "bubble", DontListen: true, JetStream: true, StoreDir: e.dir, NoSigs: true, NoLog: true,
-	})
+	opts := e.opts // the server changes its options
+	srv, err := server.NewServer(&opts)
 	if err != nil {
 		e.t.Fatalf("making the server: %v", err)
 	}
@@ -99,7 +104,7 @@ func (e *Env) InProcessConn() (net.Conn, error) {
 // at the end of the bubble.
 func (e *Env) Conn(opts ...nats.Option) *nats.Conn {
 	e.t.Helper()
-	opts = append([]nats.Option{nats.InProcessServer(e), nats.MaxReconnects(-1)}, opts...)
+	opts = append([]nats.Option{nats.InProcessServer(e), nats.ErrorHandler(ignore), nats.MaxReconnects(-1)}, opts...)
 	nc, err := nats.Connect("", opts...)
 	if err != nil {
 		e.t.Fatalf("connecting in the bubble: %v", err)

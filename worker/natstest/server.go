@@ -158,7 +158,7 @@ func (s *Server) running() *server.Server {
 func connect(t testing.TB, url string, opts ...nats.Option) *nats.Conn {
 	t.Helper()
 	opts = append([]nats.Option{
-		nats.MaxReconnects(-1), nats.ReconnectWait(50 * time.Millisecond), nats.ReconnectJitter(0, 0),
+		nats.ErrorHandler(ignore), nats.MaxReconnects(-1), nats.ReconnectWait(50 * time.Millisecond), nats.ReconnectJitter(0, 0),
 	}, opts...)
 	nc, err := nats.Connect(url, opts...)
 	if err != nil {
@@ -167,6 +167,9 @@ func connect(t testing.TB, url string, opts ...nats.Option) *nats.Conn {
 	t.Cleanup(nc.Close)
 	return nc
 }
+
+// ignore keeps the client from printing what a test provokes.
+func ignore(*nats.Conn, *nats.Subscription, error) {}
 
 // freePort finds a port that was free a moment ago. It must be known before
 // the first start, so that a restart can use it again.

@@ -189,7 +189,8 @@ func refuseForgotten(ctx context.Context, js jetstream.JetStream, n messages.Nam
 		if !strings.HasPrefix(string(e), "revoke") {
 			continue
 		}
-		switch _, err := s.GetLastMsgForSubject(ctx, n.EventSubject(e, "*", "*")); {
+		ofAnybody := strings.TrimSuffix(n.EventSubjects(), ">") + string(e) + ".*.*"
+		switch _, err := s.GetLastMsgForSubject(ctx, ofAnybody); {
 		case err == nil:
 			return &Refusal{"bucket " + n.OrdersBucket(),
 				"it is missing, while stream " + n.EventsStream() + " holds revocations: with an empty memory of orders they could be sent again",

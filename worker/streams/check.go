@@ -90,7 +90,6 @@ func rulesOf(n messages.Names, want, got jetstream.StreamConfig) []rule {
 			{!got.DenyDelete || !got.DenyPurge, "its events can be deleted or purged, so that a command could be answered again", moveAway},
 			{got.AllowDirect, "it allows direct gets, which may come from a follower that lags: chains of events must be read from the leader",
 				editIt + " (no direct get)"},
-			{got.AllowRollup, "it allows roll-ups, which remove events", editIt + " (no roll-ups)"},
 		}
 	case n.CommandsStream(), n.DeadLettersStream():
 		return []rule{
