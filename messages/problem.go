@@ -1,6 +1,7 @@
 package messages
 
 import (
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -33,6 +34,38 @@ func (e *InvalidCommand) Detail() string {
 		b.WriteString(p.Detail)
 	}
 	return b.String()
+}
+
+// maxProblems is how many problems of one message are told apart; the rest is
+// counted.
+const maxProblems = 40
+
+// problems collects what is wrong with a message.
+type problems struct {
+	list []Problem
+	more int
+}
+
+func (p *problems) add(field, detail string) {
+	if len(p.list) < maxProblems {
+		p.list = append(p.list, Problem{field, detail})
+	} else {
+		p.more++
+	}
+}
+
+func (p *problems) count() int { return len(p.list) + p.more }
+
+// err returns the problems as an error, or nil if there are none.
+func (p *problems) err() error {
+	if len(p.list) == 0 {
+		return nil
+	}
+	list := p.list
+	if p.more > 0 {
+		list = append(list, Problem{"message", "has " + strconv.Itoa(p.more) + " more problems; mend these first"})
+	}
+	return &InvalidCommand{Problems: list}
 }
 
 // maxClip is how many bytes of somebody else's text are repeated in an error.
