@@ -1,0 +1,137 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+)
+
+const (
+	// Retries of a read end 5 s after the call began. Longer waits are the caller's, who can do other things meanwhile.
+	readPatience   = 5 * time.Second
+	readMaxRetries = 4
+	readFirstDelay = 100 * time.Millisecond // mean of the first delay; doubled each time
+	readMaxDelay   = 2 * time.Second
+	// A PUT is repeated only this soon, so that the permission it was sent with still holds.
+	putPatience = 250 * time.Millisecond
+)
+
+// errCallTimeout is the cause of a context that the call time-out ended.
+type errCallTimeout time.Duration
+
+func (e errCallTimeout) Error() string { return fmt.Sprintf("no answer within %s", time.Duration(e)) }
+
+// Timeout makes it a net.Error's kind of time-out; errors.Is(err, context.DeadlineExceeded) holds too.
+func (e errCallTimeout) Timeout() bool        { return true }
+func (e errCallTimeout) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// bounded makes one attempt that ends with the call time-out.
+func (c *Client) bounded(ctx context.Context, x *exchange) *Error {
+	attempt, cancel := context.WithTimeoutCause(ctx, c.timeout, errCallTimeout(c.timeout))
+	defer cancel()
+	f := c.attempt(attempt, x)
+	return f
+}
+
+// read makes an exchange that changes nothing, repeating it while DigiCert is unavailable: full jitter, and at
+// least the Retry-After of the answer. It never waits past readPatience or the deadline of ctx: what cannot be
+// waited for is returned, with its delay, at once. A 429 is never repeated here.
+func (r Reader) read(ctx context.Context, x *exchange) error {
+	began := time.Now()
+	var delays *backoff.ExponentialBackOff
+	for try := 0; ; try++ {
+		if err := r.allowed(ctx, x.op); err != nil {
+			f := x.fail(ClassNeverSent, err)
+			f.Canceled = ctx.Err() != nil
+			return f
+		}
+		f := r.c.bounded(ctx, x)
+		if f == nil {
+			return nil
+		}
+		if f.Class != ClassUnavailable || f.Canceled || try == readMaxRetries {
+			return f
+		}
+		if delays == nil {
+			delays = newReadBackOff()
+		}
+		delay := max(delays.NextBackOff(), f.RetryAfter)
+		if time.Since(began)+delay > readPatience || !sleep(ctx, delay) {
+			return f
+		}
+	}
+}
+
+func (r Reader) allowed(ctx context.Context, op Operation) error {
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	if r.admit == nil {
+		return nil
+	}
+	return r.admit(ctx, op)
+}
+
+// newReadBackOff spreads each delay from 0 to twice its mean.
+func newReadBackOff() *backoff.ExponentialBackOff {
+	return backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(readFirstDelay),
+		backoff.WithMultiplier(2),
+		backoff.WithRandomizationFactor(1),
+		backoff.WithMaxInterval(readMaxDelay),
+		backoff.WithMaxElapsedTime(0),
+	)
+}
+
+// put makes an exchange that changes something. It is repeated once at most, soon, and only if nothing of it was
+// written. The call time-out bounds it as a whole.
+func (c *Client) put(ctx context.Context, x *exchange) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, errCallTimeout(c.timeout))
+	defer cancel()
+	if ctx.Err() != nil {
+		f := x.fail(ClassNeverSent, context.Cause(ctx))
+		f.Canceled = true
+		return f
+	}
+	began := time.Now()
+	f := c.attempt(ctx, x)
+	if f == nil {
+		return nil
+	}
+	delay := rand.N(putPatience / 2)
+	if f.Class != ClassNeverSent || time.Since(began)+delay > putPatience || !sleep(ctx, delay) {
+		return f
+	}
+	if f = c.attempt(ctx, x); f == nil {
+		return nil
+	}
+	return f
+}
+
+// sleep waits for d; false, at once, if ctx ends or would end before.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= d {
+		return false
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// canceled reports whether it was the caller who ended ctx, and not the call time-out.
+func canceled(ctx context.Context) bool {
+	if ctx.Err() == nil {
+		return false
+	}
+	_, own := errors.AsType[errCallTimeout](context.Cause(ctx))
+	return !own
+}
