@@ -1,0 +1,167 @@
+package nats_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"certrecall/messages"
+	"certrecall/worker/streams"
+)
+
+func TestWorkerCanDoItsWork(t *testing.T) {
+	s := newSite(t)
+	ctx, js := t.Context(), s.jetstream(t, "worker")
+	if err := streams.Verify(ctx, js, s.names); err != nil {
+		t.Fatal(err)
+	}
+	stores, err := streams.Open(ctx, js, s.names)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	subject := s.names.CommandSubject(messages.LaneRevoke, "servicenow")
+	if _, err := s.jetstream(t, "servicenow").Publish(ctx, subject, []byte(`{}`)); err != nil {
+		t.Fatal(err)
+	}
+	consumer, err := streams.EnsureConsumer(ctx, js, s.names, messages.LaneRevoke, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch, err := consumer.Fetch(1, jetstream.FetchMaxWait(nextWait))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := <-batch.Messages()
+	if m == nil {
+		t.Fatalf("no command: %v", batch.Error())
+	}
+	if err := m.InProgress(); err != nil {
+		t.Fatal(err)
+	}
+
+	// the memory of orders, and a watcher of the controls
+	revision, err := stores.Orders.Create(ctx, "order.1", []byte(`1`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stores.Orders.Update(ctx, "order.1", []byte(`2`), revision); err != nil {
+		t.Fatal(err)
+	}
+	if e, err := stores.Orders.Get(ctx, "order.1"); err != nil || string(e.Value()) != "2" {
+		t.Fatalf("reading an order: %v", err)
+	}
+	watcher, err := stores.Control.WatchAll(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := <-watcher.Updates(); e != nil {
+		t.Errorf("first update of an empty bucket: %v, want the end of what is there", e)
+	}
+	if err := watcher.Stop(); err != nil {
+		t.Error(err)
+	}
+	keys, err := stores.Orders.ListKeysFiltered(ctx, "order.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := slices.Collect(chanSeq(keys.Keys())); !slices.Equal(got, []string{"order.1"}) {
+		t.Errorf("keys: %v", got)
+	}
+	if err := stores.Orders.Delete(ctx, "order.1"); err != nil {
+		t.Fatal(err)
+	}
+
+	// the answer: a large list, an event, a dead letter, the acknowledgement
+	if _, err := stores.Results.PutBytes(ctx, "servicenow.INC-1.x", make([]byte, 300<<10)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.Publish(ctx, s.names.EventSubject(messages.EventRevoked, "servicenow", "INC-1"), nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stores.Events.GetLastMsgForSubject(ctx, s.names.ChainSubject("servicenow", "INC-1")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.Publish(ctx, s.names.DeadLetterSubject(messages.LaneRevoke, "servicenow"), nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.DoubleAck(ctx); err != nil {
+		t.Fatal(err)
+	}
+	info, err := stores.Commands.Info(ctx)
+	if err != nil || info.State.Msgs != 0 {
+		t.Errorf("%d commands left, %v", info.State.Msgs, err)
+	}
+	if err := js.Conn().LastError(); err != nil {
+		t.Errorf("something was refused on the way: %v", err)
+	}
+}
+
+func TestOperatorCanDoItsWork(t *testing.T) {
+	s := newSite(t)
+	ctx, js := t.Context(), s.jetstream(t, "operator")
+	stores, err := streams.Open(ctx, js, s.names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.jetstream(t, "worker").Publish(ctx, s.names.EventSubject(messages.EventRevoked, "soar", "INC-1"), nil); err != nil {
+		t.Fatal(err)
+	}
+	letter, err := s.jetstream(t, "worker").Publish(ctx, s.names.DeadLetterSubject(messages.LaneRevoke, "soar"), []byte(`{}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	events, err := stores.Events.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := events.Next(jetstream.FetchMaxWait(nextWait)); err != nil {
+		t.Fatalf("watching events: %v", err)
+	}
+	for _, key := range []string{"pause.revocations", "cancel.incident.I-1"} {
+		if _, err := stores.Control.PutString(ctx, key, "{}"); err != nil {
+			t.Fatalf("writing %s: %v", key, err)
+		}
+		if _, err := stores.Control.Get(ctx, key); err != nil {
+			t.Fatalf("reading %s: %v", key, err)
+		}
+		if err := stores.Control.Delete(ctx, key); err != nil {
+			t.Fatalf("removing %s: %v", key, err)
+		}
+	}
+	if lister, err := stores.Orders.ListKeys(ctx); err != nil {
+		t.Fatal(err)
+	} else if got := slices.Collect(chanSeq(lister.Keys())); len(got) != 0 {
+		t.Errorf("keys: %v", got)
+	}
+	if _, err := js.Consumer(ctx, s.names.CommandsStream(), string(messages.LaneRevoke)); err != nil {
+		t.Fatalf("looking at a lane: %v", err)
+	}
+
+	// a replay: read the dead letter, send its command under its source, drop it
+	if _, err := stores.DeadLetters.GetMsg(ctx, letter.Sequence); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.Publish(ctx, s.names.CommandSubject(messages.LaneRevoke, "soar"), []byte(`{}`)); err != nil {
+		t.Fatal(err)
+	}
+	if err := stores.DeadLetters.DeleteMsg(ctx, letter.Sequence); err != nil {
+		t.Fatal(err)
+	}
+	if err := js.Conn().LastError(); err != nil {
+		t.Errorf("something was refused on the way: %v", err)
+	}
+}
+
+// chanSeq yields what a channel holds until it is closed.
+func chanSeq[T any](c <-chan T) func(func(T) bool) {
+	return func(yield func(T) bool) {
+		for v := range c {
+			if !yield(v) {
+				return
+			}
+		}
+	}
+}
