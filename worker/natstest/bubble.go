@@ -3,6 +3,7 @@ package natstest
 import (
 	"errors"
 	"net"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -18,8 +19,9 @@ import (
 // reach it. It is also the nats.InProcessConnProvider of that server, through
 // restarts.
 type Env struct {
-	t    *testing.T
-	opts server.Options
+	t     *testing.T
+	opts  server.Options
+	alone bool // nothing else runs in the process
 
 	mu  sync.Mutex
 	srv *server.Server // nil while the server is stopped
@@ -36,13 +38,43 @@ var errStopped = errors.New("natstest: the server is stopped")
 //
 // Bubbles of several tests may run side by side (t.Parallel outside of them).
 // Each option may change the server's options.
+//
+// What the NATS client times with pooled timers has no place here, see
+// LoneBubble.
 func Bubble(t *testing.T, f func(t *testing.T, e *Env), options ...func(*server.Options)) {
 	t.Helper()
-	opts := server.Options{
+	run(t, &Env{}, f, options)
+}
+
+// LoneBubble is Bubble for a test in which a connection reconnects, or calls
+// Flush, Drain, RTT, Request with a time-out, or NextMsg. There the client takes
+// a timer from a pool of the process and puts it back; a timer of one bubble
+// that comes up outside of it, or in another, ends the whole test process
+// ("reset of synctest timer from outside bubble"). So a lone bubble runs beside
+// no other test (it fails in a parallel one), and the pool is emptied before and
+// after it. Only here StopServer and StartServer may be used.
+func LoneBubble(t *testing.T, f func(t *testing.T, e *Env), options ...func(*server.Options)) {
+	t.Helper()
+	t.Setenv("NATSTEST_LONE_BUBBLE", t.Name()) // refuses parallel tests
+	emptyPools()
+	defer emptyPools()
+	run(t, &Env{alone: true}, f, options)
+}
+
+// emptyPools empties every sync.Pool: the first collection sets what is in
+// them aside, the second drops it.
+func emptyPools() {
+	runtime.GC()
+	runtime.GC()
+}
+
+func run(t *testing.T, e *Env, f func(t *testing.T, e *Env), options []func(*server.Options)) {
+	t.Helper()
+	e.opts = server.Options{
 		ServerName: "bubble", DontListen: true, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
 	}
 	for _, o := range options {
-		o(&opts)
+		o(&e.opts)
 	}
 	// The server keeps one ticker goroutine a process for cache access times.
 	// Born in the bubble it would wait on a channel of its package, which does
@@ -51,15 +83,37 @@ func Bubble(t *testing.T, f func(t *testing.T, e *Env), options ...func(*server.
 	ats.Register()
 	t.Cleanup(ats.Unregister)
 	synctest.Test(t, func(t *testing.T) {
-		e := &Env{t: t, opts: opts}
-		e.StartServer()
-		t.Cleanup(e.StopServer)
+		e.t = t
+		e.start()
+		t.Cleanup(e.stop)
 		f(t, e)
 	})
 }
 
 // StartServer starts the server again after StopServer, with the same store.
+// Connections come back by themselves. Only in a LoneBubble.
 func (e *Env) StartServer() {
+	e.t.Helper()
+	e.mustBeAlone()
+	e.start()
+}
+
+// StopServer stops the server and waits until it has ended. Connections stay
+// open and try to reconnect. Only in a LoneBubble.
+func (e *Env) StopServer() {
+	e.t.Helper()
+	e.mustBeAlone()
+	e.stop()
+}
+
+func (e *Env) mustBeAlone() {
+	e.t.Helper()
+	if !e.alone {
+		e.t.Fatal("stopping or starting the server makes connections reconnect: use natstest.LoneBubble")
+	}
+}
+
+func (e *Env) start() {
 	e.t.Helper()
 	opts := e.opts // the server changes its options
 	srv, err := server.NewServer(&opts)
@@ -75,9 +129,7 @@ func (e *Env) StartServer() {
 	e.srv = srv
 }
 
-// StopServer stops the server and waits until it has ended. Connections stay
-// open and reconnect after StartServer.
-func (e *Env) StopServer() {
+func (e *Env) stop() {
 	e.mu.Lock()
 	srv := e.srv
 	e.srv = nil

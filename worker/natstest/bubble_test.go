@@ -86,8 +86,7 @@ func TestBubbleDelaysRedeliveryInFakeTime(t *testing.T) {
 }
 
 func TestBubbleServerRestart(t *testing.T) {
-	t.Parallel()
-	Bubble(t, func(t *testing.T, e *Env) {
+	LoneBubble(t, func(t *testing.T, e *Env) {
 		nc := e.Conn()
 		kv := createKV(t, newJetStream(t, nc), 1)
 		if _, err := kv.Put(t.Context(), "k", []byte("v")); err != nil {

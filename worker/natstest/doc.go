@@ -16,7 +16,8 @@
 // follow the bubble's clock, which moves only when every goroutine waits. The
 // rules of a bubble: no t.Run and no t.Parallel in it, no sockets (use
 // [Env.PipeNet] for HTTP), and everything that was started ends before the
-// function's cleanups are through.
+// function's cleanups are through. A test in which the server restarts, or that
+// flushes or drains a connection, takes [LoneBubble].
 //
 // # Real time
 //

@@ -2,8 +2,8 @@ package natstest
 
 import (
 	"io/fs"
+	"math/rand/v2"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -171,18 +171,24 @@ func connect(t testing.TB, url string, opts ...nats.Option) *nats.Conn {
 // ignore keeps the client from printing what a test provokes.
 func ignore(*nats.Conn, *nats.Subscription, error) {}
 
+// Ports are taken from below the range that Linux hands out for outgoing
+// connections and for port 0, so that nobody gets the port of a stopped server.
+const lowestPort, portRange = 20_000, 12_000
+
 // freePort finds a port that was free a moment ago. It must be known before
-// the first start, so that a restart can use it again.
+// the first start, so that the routes of a cluster can name it and a restart
+// can use it again.
 func freePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatalf("looking for a free port: %v", err)
+	var err error
+	for range 100 {
+		port := lowestPort + rand.N(portRange)
+		var l *net.TCPListener
+		if l, err = net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port}); err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
-	defer func() { _ = l.Close() }()
-	addr, err := netip.ParseAddrPort(l.Addr().String())
-	if err != nil {
-		t.Fatalf("reading the free port: %v", err)
-	}
-	return int(addr.Port())
+	t.Fatalf("looking for a free port: %v", err)
+	return 0
 }

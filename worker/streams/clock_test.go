@@ -45,8 +45,7 @@ func TestClockFollowsTheServer(t *testing.T) {
 }
 
 func TestClockRunSyncsEveryMinuteAndAfterReconnects(t *testing.T) {
-	t.Parallel()
-	natstest.Bubble(t, func(t *testing.T, e *natstest.Env) {
+	natstest.LoneBubble(t, func(t *testing.T, e *natstest.Env) {
 		c := clockBucket(t, e)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
