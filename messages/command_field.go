@@ -24,7 +24,6 @@ const (
 	fieldExpires
 	fieldRequestedBy
 	fieldContext
-	fieldEnd
 )
 
 // name returns the field's name in JSON.
@@ -56,6 +55,7 @@ func (f field) name() string {
 		return "requested_by"
 	case fieldContext:
 		return "context"
+	case fieldUnknown:
 	}
 	return ""
 }
@@ -100,6 +100,7 @@ func (f field) of(a Action) bool {
 		return a != ActionListDuplicates
 	case fieldShowArchived:
 		return a != ActionRevoke
+	case fieldUnknown, fieldID, fieldOrderID, fieldIncident, fieldExpires, fieldRequestedBy, fieldContext:
 	}
 	return true
 }
@@ -116,7 +117,7 @@ func (s *fieldSet) add(f field) { *s |= 1 << f }
 // underscores: dry_run would come as dryrun, and must not be overlooked. The id
 // is an attribute of its own right.
 func likeField(attribute string) string {
-	for f := fieldOrderID; f < fieldEnd; f++ {
+	for f := fieldOrderID; f <= fieldContext; f++ {
 		if equalLoose(attribute, f.name()) {
 			return f.name()
 		}
@@ -156,7 +157,7 @@ func unknown(name []byte) string {
 // in case, underscores and hyphens, or in at most two letters.
 func nearest(name []byte) field {
 	best, distance := fieldUnknown, 3
-	for f := fieldID; f < fieldEnd; f++ {
+	for f := fieldID; f <= fieldContext; f++ {
 		if equalLoose(string(name), f.name()) {
 			return f
 		}

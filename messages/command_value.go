@@ -119,6 +119,7 @@ func (d *commandDecoder) fieldValue(f field, name []byte) (err error) {
 		c.RequestedBy, err = d.checked(f, checkRequester)
 	case fieldContext:
 		c.Context, err = d.context(f)
+	case fieldUnknown:
 	}
 	return err
 }
@@ -265,24 +266,11 @@ func (d *commandDecoder) time(f field) (time.Time, error) {
 	case !ok:
 		d.found.add(f.name(), notATime)
 		return time.Time{}, nil
-	case t.IsZero() || checkTime(t) != nil:
+	case t.IsZero() || !writable(t):
 		d.found.add(f.name(), notInRange)
 		return time.Time{}, nil
 	}
 	return t, nil
-}
-
-// parseTime reads an RFC 3339 time, in UTC. Unlike [time.Parse] it takes nothing
-// else, and it takes the t and z of section 5.6.
-func parseTime(v string) (t time.Time, ok bool) {
-	text := []byte(v)
-	if strings.ContainsAny(v, "tz") {
-		text = bytes.ToUpper(text)
-	}
-	if err := t.UnmarshalText(text); err != nil {
-		return time.Time{}, false
-	}
-	return t.UTC(), true
 }
 
 func (d *commandDecoder) context(f field) ([]byte, error) {

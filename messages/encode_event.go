@@ -156,12 +156,12 @@ func (e *Event) check() error {
 	refuse(!ValidID(e.ID), "id: breaks the rule")
 	refuse(e.CommandID != e.ID && e.Name != EventCommandRejected, "command_id: differs from the id")
 	refuse(e.Action == "" || e.Action != e.Lane.Action(), "action: is not that of the lane")
+	refuse(e.Name.ofListing() && e.Action != ActionListDuplicates, "action: the event belongs to a listing")
+	refuse(e.Name.ofRevocation() && e.Action != ActionRevoke, "action: the event belongs to a revocation")
 	refuse(e.Time.IsZero(), "time: missing")
 	refuse(e.ReceivedAt.IsZero(), "received_at: missing")
 	for _, t := range [...]time.Time{e.Time, e.ReceivedAt, e.Deadline, e.Expires} {
-		if err := checkTime(t); err != nil {
-			wrong = append(wrong, err)
-		}
+		refuse(!writable(t), "times: the year can not be written as RFC 3339")
 	}
 	refuse(e.OrderID < 0 || e.CertificateID < 0 || e.RequestID < 0 || e.Attempts < 0, "ids and attempts: below 0")
 	refuse(e.OrderID == 0 && e.Name != EventCommandRejected, "order_id: missing")

@@ -148,8 +148,8 @@ func (d *commandDecoder) encodedData(name string) error {
 	if err != nil {
 		return err
 	}
-	decoded, err := base64.StdEncoding.Strict().DecodeString(string(d.name(t)))
-	if err != nil {
+	decoded, ok := decodeBase64(string(d.name(t)))
+	if !ok {
 		d.found.add(name, "is not Base64; send the command as data instead")
 		return nil
 	}
@@ -165,4 +165,9 @@ func (d *commandDecoder) encodedData(name string) error {
 	}
 	d.command, d.found, d.id, d.seen, d.read = inner.command, inner.found, inner.id, inner.seen, inner.read
 	return nil
+}
+
+func decodeBase64(text string) (decoded []byte, ok bool) {
+	decoded, err := base64.StdEncoding.Strict().DecodeString(text)
+	return decoded, err == nil
 }

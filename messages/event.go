@@ -36,11 +36,7 @@ func EventNames() []EventName {
 // Final reports whether nothing follows the event. After command-rejected a
 // corrected command may still go on under the same id.
 func (e EventName) Final() bool {
-	switch e {
-	case EventRevokeAccepted, EventRevokeRequested, EventRevokeOverdue:
-		return false
-	}
-	return e.known()
+	return e.known() && e != EventRevokeAccepted && e != EventRevokeRequested && e != EventRevokeOverdue
 }
 
 // known reports whether the event exists.
@@ -80,20 +76,17 @@ func (e EventName) cloudEventsType() string {
 
 // ofRevocation reports whether the event belongs to a revocation alone.
 func (e EventName) ofRevocation() bool {
-	switch e {
-	case EventDuplicatesListed, EventListDuplicatesFailed, EventListDuplicatesCancelled, EventCommandRejected:
-		return false
-	}
-	return e.known()
+	return e.known() && e != EventCommandRejected && !e.ofListing()
+}
+
+// ofListing reports whether the event belongs to a listing alone.
+func (e EventName) ofListing() bool {
+	return e == EventDuplicatesListed || e == EventListDuplicatesFailed || e == EventListDuplicatesCancelled
 }
 
 // bearsError reports whether the event says what went wrong.
 func (e EventName) bearsError() bool {
-	switch e {
-	case EventRevokeFailed, EventRevokeRejected, EventListDuplicatesFailed, EventCommandRejected:
-		return true
-	}
-	return false
+	return e == EventRevokeFailed || e == EventRevokeRejected || e == EventListDuplicatesFailed || e == EventCommandRejected
 }
 
 // bearsCertificates reports whether the event holds a list of certificates.

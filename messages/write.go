@@ -145,11 +145,3 @@ func checkRaw(raw []byte, kind byte) error {
 	}
 	return nil
 }
-
-// checkTime says whether a time can be written as RFC 3339.
-func checkTime(t time.Time) error {
-	if y := t.UTC().Year(); y < 1 || y > 9999 {
-		return fmt.Errorf("the year %d can not be written as RFC 3339", y)
-	}
-	return nil
-}

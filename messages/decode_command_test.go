@@ -1,0 +1,380 @@
+package messages_test
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"certrecall/messages"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// problemsOf returns what is wrong with a message, each as "field: detail".
+func problemsOf(t *testing.T, err error) []string {
+	t.Helper()
+	if err == nil {
+		return nil
+	}
+	invalid, ok := errors.AsType[*messages.InvalidCommand](err)
+	if !ok {
+		t.Fatalf("error is %T, want *InvalidCommand: %v", err, err)
+	}
+	var list []string
+	for _, p := range invalid.Problems {
+		list = append(list, p.Field+": "+p.Detail)
+	}
+	return list
+}
+
+func TestDecodeCommandReadsEveryField(t *testing.T) {
+	t.Parallel()
+	body := ` {
+	"id": "INC-1", "order_id": "00123", "certificate_id": 9223372036854775807,
+	"comments": "K\u00e9y \ud83d\udd11 \"found\" \/ 公開", "revocation_reason": "keyCompromise",
+	"skip_approval": true, "dry_run": true, "incident": "INC0012345",
+	"deadline": "2026-03-01T17:00:00.5+01:00", "expires": "2026-03-02t00:00:00z",
+	"requested_by": "jane@example.com",
+	"context": { "b" : [1.0, 1e3, "\u0041"], "a":{} , "Id":1, "id":2 }
+} ` + "\r\n"
+	header := map[string][]string{
+		"Traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
+		"tracestate":  {"a=1", "b=2"},
+		"Nats-Msg-Id": {"x"},
+	}
+	got, err := messages.DecodeCommand(messages.LaneRevokeUrgent, "servicenow", header, []byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := messages.Command{
+		ID: "INC-1", Source: "servicenow", Lane: messages.LaneRevokeUrgent,
+		OrderID: 123, CertificateID: 9223372036854775807,
+		Comments: `Kéy 🔑 "found" / 公開`, RevocationReason: messages.ReasonKeyCompromise,
+		SkipApproval: true, DryRun: true, Incident: "INC0012345",
+		Deadline:    time.Date(2026, 3, 1, 16, 0, 0, 5e8, time.UTC),
+		Expires:     time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC),
+		RequestedBy: "jane@example.com",
+		Context:     json.RawMessage(`{ "b" : [1.0, 1e3, "\u0041"], "a":{} , "Id":1, "id":2 }`),
+		Traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", Tracestate: "a=1,b=2",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("command (-want +got):\n%s", diff)
+	}
+	if got.Action() != messages.ActionRevoke {
+		t.Errorf("action = %q", got.Action())
+	}
+	if want := " [certrecall servicenow/INC-1]"; got.Suffix() != want {
+		t.Errorf("suffix = %q, want %q", got.Suffix(), want)
+	}
+}
+
+func TestDecodeCommandKeepsNoReferenceToTheBody(t *testing.T) {
+	t.Parallel()
+	body := []byte(`{"id":"i-1","order_id":1,"comments":"one","context":{"a":"one"}}`)
+	c, err := messages.DecodeCommand(messages.LaneRevoke, "soar", nil, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(body)
+	if c.ID != "i-1" || c.Comments != "one" || string(c.Context) != `{"a":"one"}` {
+		t.Errorf("the command changed with the body: %+v", c)
+	}
+}
+
+// Each row is one message, everything that is wrong with it, and the id under
+// which it is answered.
+func TestDecodeCommandNamesEveryProblem(t *testing.T) {
+	t.Parallel()
+	const (
+		revoke    = messages.LaneRevoke
+		list      = messages.LaneListDuplicates
+		unknown   = " is no field of a command; leave it out, or put it inside context"
+		integer   = " must be an integer from 1 to 9223372036854775807, or a string of its digits"
+		timestamp = " must be an RFC 3339 time such as 2026-03-01T17:00:00Z"
+		id        = " must be 1 to 128 characters of A-Z, a-z, 0-9, _ and -"
+		reserved  = " is reserved: it begins with seq- or ends in -replay-<digits>; choose another"
+		required  = " missing; it is required"
+		twice     = " given twice; give it once"
+		unicode   = " is not Unicode text; send UTF-8, and escapes of surrogates only in pairs"
+	)
+	// with is a good revocation with one member more.
+	with := func(member string) string { return `{"id":"i","order_id":1,"comments":"c",` + member + `}` }
+	order := func(value string) string { return `{"id":"i","comments":"c","order_id":` + value + `}` }
+	tests := map[string]struct {
+		lane messages.Lane
+		body string
+		want []string
+		id   string // "i" if empty; "-" for none
+	}{
+		"empty":                   {revoke, ``, []string{"body: is empty; send one JSON object"}, "-"},
+		"white space":             {revoke, "\n ", []string{"body: the JSON ends early: want a value at byte 2; send one JSON object"}, "-"},
+		"array":                   {revoke, `[{"id":"i"}]`, []string{"body: must be a JSON object, not an array"}, "-"},
+		"string":                  {revoke, `"i"`, []string{"body: must be a JSON object, not a string"}, "-"},
+		"null":                    {revoke, `null`, []string{"body: must be a JSON object, not null"}, "-"},
+		"html":                    {revoke, `<html>`, []string{`body: no JSON: want a value, found '<' at byte 0; send one JSON object`}, "-"},
+		"nul":                     {revoke, "\x00", []string{`body: no JSON: want a value, found byte 0x00 at byte 0; send one JSON object`}, "-"},
+		"byte order mark":         {revoke, "\ufeff{}", []string{"body: begins with a byte order mark; send UTF-8 without one"}, "-"},
+		"cut off":                 {revoke, `{"id":"i","order_id":1`, []string{`body: the JSON ends early: want a comma or } at byte 22; send one JSON object`}, ""},
+		"comma at the end":        {list, `{"id":"i","order_id":1,}`, []string{`body: no JSON: want a name in quotes, found '}' at byte 23; send one JSON object`}, ""},
+		"single quotes":           {list, `{'id':'i'}`, []string{`body: no JSON: want a name in quotes, found '\'' at byte 1; send one JSON object`}, "-"},
+		"comment":                 {list, `{"id":"i","order_id":1 /* x */}`, []string{`body: no JSON: want a comma or }, found '/' at byte 23; send one JSON object`}, ""},
+		"second object":           {list, `{"id":"i","order_id":1}{"id":"j"}`, []string{"body: something follows the JSON object at byte 23; send one JSON object"}, ""},
+		"NUL behind":              {list, "{\"id\":\"i\",\"order_id\":1}\x00", []string{"body: something follows the JSON object at byte 23; send one JSON object"}, ""},
+		"leading zero":            {revoke, order(`01`), []string{`body: no JSON: a number begins with 0 at byte 37; send one JSON object`}, ""},
+		"control character":       {revoke, "{\"id\":\"i\",\"comments\":\"a\nb\"}", []string{"body: no JSON: a control character in a string; write it as an escape at byte 23; send one JSON object"}, ""},
+		"bad escape":              {revoke, `{"id":"i","comments":"\x41"}`, []string{`body: no JSON: want an escape, found 'x' at byte 23; send one JSON object`}, ""},
+		"nothing given":           {revoke, `{}`, []string{"id:" + required, "order_id:" + required, "comments:" + required}, "-"},
+		"nothing given, list":     {list, `{}`, []string{"id:" + required, "order_id:" + required}, "-"},
+		"unknown key":             {revoke, with(`"colour":"red"`), []string{"colour:" + unknown}, ""},
+		"empty key":               {revoke, with(`"":1`), []string{`: is no field of a command; leave it out, or put it inside context`}, ""},
+		"key of another case":     {revoke, with(`"Dry_Run":true`), []string{"Dry_Run: is no field of a command; did you mean dry_run?"}, ""},
+		"key in camel case":       {revoke, with(`"skipApproval":true`), []string{"skipApproval: is no field of a command; did you mean skip_approval?"}, ""},
+		"misspelt key":            {revoke, with(`"dry_runn":true`), []string{"dry_runn: is no field of a command; did you mean dry_run?"}, ""},
+		"misspelt twice":          {revoke, with(`"reveocation_reson":"superseded"`), []string{"reveocation_reson: is no field of a command; did you mean revocation_reason?"}, ""},
+		"required key misspelt":   {list, `{"id":"i","orderId":1}`, []string{"orderId: is no field of a command; did you mean order_id?", "order_id:" + required}, ""},
+		"key of the subject":      {list, `{"id":"i","order_id":1,"source":"soar"}`, []string{"source: is no field of a command; leave it out, the subject says it"}, ""},
+		"event without its type":  {list, `{"specversion":"1.0","id":"i","order_id":1}`, []string{"specversion: is no field of a command; send a whole CloudEvent with the header Content-Type: application/cloudevents+json"}, ""},
+		"key not printable":       {list, `{"id":"i","order_id":1,"a\nb` + strings.Repeat("x", 300) + `":1}`, []string{"a\ufffdb" + strings.Repeat("x", 155) + "…:" + unknown}, ""},
+		"field of revocations":    {list, `{"id":"i","order_id":1,"skip_approval":true,"comments":null}`, []string{"skip_approval: belongs to revoke commands; leave it out, or send to another lane", "comments: belongs to revoke commands; leave it out, or send to another lane"}, ""},
+		"deadline of a listing":   {list, `{"id":"i","order_id":1,"deadline":"2026-03-01T17:00:00Z"}`, []string{"deadline: belongs to revoke commands; leave it out, or send to another lane"}, ""},
+		"field of listings":       {revoke, with(`"show_archived":false`), []string{"show_archived: belongs to list-duplicates commands; leave it out, or send to another lane"}, ""},
+		"key twice":               {revoke, with(`"comments":"d"`), []string{"comments:" + twice}, ""},
+		"key twice, escaped":      {revoke, with(`"c\u006fmments":"c"`), []string{"comments:" + twice}, ""},
+		"id twice":                {list, `{"id":"i","order_id":1,"id":"i"}`, []string{"id:" + twice}, "-"},
+		"twice in context":        {revoke, with(`"context":{"a":1,"\u0061":2}`), []string{"context.a:" + twice}, ""},
+		"twice deep in context":   {revoke, with(`"context":{"a":[0,{"b":{"c":1,"c":1}}]}`), []string{"context.a[1].b.c:" + twice}, ""},
+		"twice in unknown":        {revoke, with(`"extra":{"a":1,"a":2}`), []string{"extra:" + unknown, "extra.a:" + twice}, ""},
+		"context no object":       {revoke, with(`"context":[]`), []string{"context: must be an object, not an array"}, ""},
+		"context is text":         {revoke, with(`"context":"{}"`), []string{"context: must be an object, not a string"}, ""},
+		"context too large":       {revoke, with(`"context":{"a":"` + strings.Repeat("x", 8<<10-7) + `"}`), []string{"context: larger than 8 KiB; send less"}, ""},
+		"half a surrogate pair":   {revoke, with(`"context":{"a":"\ud83d"}`), []string{"context.a:" + unicode}, ""},
+		"surrogates reversed":     {revoke, with(`"requested_by":"\udd11\ud83d"`), []string{"requested_by:" + unicode}, ""},
+		"invalid UTF-8":           {revoke, with("\"requested_by\":\"\xff\""), []string{"requested_by:" + unicode}, ""},
+		"invalid UTF-8 in a name": {revoke, with("\"context\":{\"\xff\":1}"), []string{"context.\ufffd:" + unicode}, ""},
+		"overlong UTF-8":          {list, "{\"id\":\"\xc0\xaf\",\"order_id\":1}", []string{"id:" + unicode}, "-"},
+
+		"order missing":         {list, `{"id":"i"}`, []string{"order_id:" + required}, ""},
+		"order null":            {list, order(`null`)[:10] + `"order_id":null}`, []string{"order_id: must be an integer or a string of digits, not null"}, ""},
+		"order 0":               {revoke, order(`0`), []string{"order_id:" + integer}, ""},
+		"order -1":              {revoke, order(`-1`), []string{"order_id:" + integer}, ""},
+		"order 1.0":             {revoke, order(`1.0`), []string{"order_id:" + integer}, ""},
+		"order 1e3":             {revoke, order(`1e3`), []string{"order_id:" + integer}, ""},
+		"order 2^63":            {revoke, order(`9223372036854775808`), []string{"order_id:" + integer}, ""},
+		"order 2^63 as text":    {revoke, order(`"9223372036854775808"`), []string{"order_id:" + integer}, ""},
+		"order 2^64+1":          {revoke, order(`18446744073709551617`), []string{"order_id:" + integer}, ""},
+		"order empty":           {revoke, order(`""`), []string{"order_id:" + integer}, ""},
+		"order zeros":           {revoke, order(`"000"`), []string{"order_id:" + integer}, ""},
+		"order with a sign":     {revoke, order(`"+1"`), []string{"order_id:" + integer}, ""},
+		"order with a space":    {revoke, order(`" 1"`), []string{"order_id:" + integer}, ""},
+		"order in other digits": {revoke, order(`"١٢"`), []string{"order_id:" + integer}, ""},
+		"order is a path":       {revoke, order(`"1/../2"`), []string{"order_id:" + integer}, ""},
+		"order is a boolean":    {revoke, order(`true`), []string{"order_id: must be an integer or a string of digits, not a boolean"}, ""},
+		"order is a list":       {revoke, order(`[1,2]`), []string{"order_id: must be an integer or a string of digits, not an array"}, ""},
+		"certificate null":      {revoke, with(`"certificate_id":null`), []string{"certificate_id: must be an integer or a string of digits, not null"}, ""},
+		"certificate 0":         {revoke, with(`"certificate_id":"0"`), []string{"certificate_id:" + integer}, ""},
+
+		"comments missing":        {revoke, `{"id":"i","order_id":1}`, []string{"comments:" + required}, ""},
+		"comments empty":          {revoke, `{"id":"i","order_id":1,"comments":""}`, []string{"comments: must be 1 to 1000 characters; shorten it"}, ""},
+		"comments null":           {revoke, `{"id":"i","order_id":1,"comments":null}`, []string{"comments: must be a string, not null"}, ""},
+		"comments too long":       {revoke, `{"id":"i","order_id":1,"comments":"` + strings.Repeat("é", 1001) + `"}`, []string{"comments: must be 1 to 1000 characters; shorten it"}, ""},
+		"comments of two lines":   {revoke, `{"id":"i","order_id":1,"comments":"a\nb"}`, []string{"comments: has a control character; write it in one line of plain text"}, ""},
+		"comments with C1":        {revoke, `{"id":"i","order_id":1,"comments":"a\u0085b"}`, []string{"comments: has a control character; write it in one line of plain text"}, ""},
+		"comments with DEL":       {revoke, `{"id":"i","order_id":1,"comments":"a` + "\x7f" + `b"}`, []string{"comments: has a control character; write it in one line of plain text"}, ""},
+		"reason unknown":          {revoke, with(`"revocation_reason":"privilegeWithdrawn"`), []string{"revocation_reason: must be one of unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation"}, ""},
+		"reason of other case":    {revoke, with(`"revocation_reason":"KeyCompromise"`), []string{"revocation_reason: must be one of unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation"}, ""},
+		"reason null":             {revoke, with(`"revocation_reason":null`), []string{"revocation_reason: must be a string, not null"}, ""},
+		"boolean as text":         {revoke, with(`"dry_run":"true"`), []string{"dry_run: must be true or false, not a string"}, ""},
+		"boolean as number":       {revoke, with(`"skip_approval":1`), []string{"skip_approval: must be true or false, not a number"}, ""},
+		"boolean null":            {revoke, with(`"dry_run":null`), []string{"dry_run: must be true or false, not null"}, ""},
+		"archived as text":        {list, `{"id":"i","order_id":1,"show_archived":"1"}`, []string{"show_archived: must be true or false, not a string"}, ""},
+		"incident with a dot":     {revoke, with(`"incident":"a.b"`), []string{"incident: must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -"}, ""},
+		"incident empty":          {revoke, with(`"incident":""`), []string{"incident: must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -"}, ""},
+		"incident too long":       {revoke, with(`"incident":"` + strings.Repeat("a", 65) + `"`), []string{"incident: must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -"}, ""},
+		"requester too long":      {revoke, with(`"requested_by":"` + strings.Repeat("é", 257) + `"`), []string{"requested_by: must be at most 256 characters; shorten it"}, ""},
+		"requester is an object":  {revoke, with(`"requested_by":{"name":"jane"}`), []string{"requested_by: must be a string, not an object"}, ""},
+		"time without zone":       {revoke, with(`"deadline":"2026-03-01T17:00:00"`), []string{"deadline:" + timestamp}, ""},
+		"time with a space":       {revoke, with(`"deadline":"2026-03-01 17:00:00Z"`), []string{"deadline:" + timestamp}, ""},
+		"time with a comma":       {revoke, with(`"deadline":"2026-03-01T17:00:00,5Z"`), []string{"deadline:" + timestamp}, ""},
+		"time with a short hour":  {revoke, with(`"expires":"2026-03-01T7:00:00Z"`), []string{"expires:" + timestamp}, ""},
+		"day that does not exist": {revoke, with(`"expires":"2026-02-30T17:00:00Z"`), []string{"expires:" + timestamp}, ""},
+		"time in a zone too far":  {revoke, with(`"expires":"2026-03-01T17:00:00+24:00"`), []string{"expires:" + timestamp}, ""},
+		"time behind a fraction":  {revoke, with(`"expires":"2026-03-01T17:00:00.Z"`), []string{"expires:" + timestamp}, ""},
+		"leap second":             {revoke, with(`"expires":"2016-12-31T23:59:60Z"`), []string{"expires:" + timestamp}, ""},
+		"date only":               {list, `{"id":"i","order_id":1,"expires":"2026-03-01"}`, []string{"expires:" + timestamp}, ""},
+		"time empty":              {revoke, with(`"expires":""`), []string{"expires:" + timestamp}, ""},
+		"time in seconds":         {revoke, with(`"expires":1772384400`), []string{"expires: must be a string, not a number"}, ""},
+		"zero time":               {revoke, with(`"expires":"0001-01-01T00:00:00Z"`), []string{"expires: must lie in the years 1 to 9999, and not be the zero time; leave the field out if there is none"}, ""},
+		"time past 9999":          {revoke, with(`"expires":"9999-12-31T23:59:59-01:00"`), []string{"expires: must lie in the years 1 to 9999, and not be the zero time; leave the field out if there is none"}, ""},
+
+		"id missing":          {list, `{"order_id":1}`, []string{"id:" + required}, "-"},
+		"id null":             {list, `{"id":null,"order_id":1}`, []string{"id: must be a string, not null"}, "-"},
+		"id a number":         {list, `{"id":7,"order_id":1}`, []string{"id: must be a string, not a number"}, "-"},
+		"id empty":            {list, `{"id":"","order_id":1}`, []string{"id:" + id}, "-"},
+		"id with a dot":       {list, `{"id":"a.b","order_id":1}`, []string{"id:" + id}, "-"},
+		"id with a wildcard":  {list, `{"id":">","order_id":1}`, []string{"id:" + id}, "-"},
+		"id with a line end":  {list, `{"id":"a\n","order_id":1}`, []string{"id:" + id}, "-"},
+		"id too long":         {list, `{"id":"` + strings.Repeat("a", 129) + `","order_id":1}`, []string{"id:" + id}, "-"},
+		"id of ours":          {list, `{"id":"seq-1-2","order_id":1}`, []string{"id:" + reserved}, "-"},
+		"id of a replay":      {list, `{"id":"a-replay-2","order_id":1}`, []string{"id:" + reserved}, "-"},
+		"id like a replay":    {list, `{"id":"i-replay-","order_id":0}`, []string{"order_id:" + integer}, "i-replay-"},
+		"id like ours":        {list, `{"id":"Seq-1","order_id":0}`, []string{"order_id:" + integer}, "Seq-1"},
+		"everything at once":  {revoke, `{"order_id":"x","comments":"","id":"i","dry_run":1,"dryrun":true,"id":"j"}`, []string{"order_id:" + integer, "comments: must be 1 to 1000 characters; shorten it", "dry_run: must be true or false, not a number", "dryrun: is no field of a command; did you mean dry_run?", "id:" + twice}, "-"},
+		"problems, then junk": {revoke, `{"id":"i","order_id":0,"colour":1,]`, []string{"order_id:" + integer, "colour:" + unknown, `body: no JSON: want a name in quotes, found ']' at byte 34; send one JSON object`}, ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := messages.DecodeCommand(test.lane, "soar", nil, []byte(test.body))
+			if diff := cmp.Diff(test.want, problemsOf(t, err)); diff != "" {
+				t.Errorf("problems (-want +got):\n%s", diff)
+			}
+			switch test.id {
+			case "":
+				test.id = "i"
+			case "-":
+				test.id = ""
+			}
+			if c.ID != test.id {
+				t.Errorf("id = %q, want %q", c.ID, test.id)
+			}
+		})
+	}
+}
+
+// What could be read of an invalid command is there for its answer; each field
+// is valid or zero.
+func TestDecodeCommandReturnsWhatCouldBeRead(t *testing.T) {
+	t.Parallel()
+	body := `{"id":"seq-7","order_id":"5","comments":"a\nb","revocation_reason":"superseded","incident":"INC-1",
+		"requested_by":"jane","context":{"a":1,"a":2},"deadline":"tomorrow","expires":"2026-03-01T17:00:00Z","colour":1}`
+	got, err := messages.DecodeCommand(messages.LaneRevoke, "bad.source", nil, []byte(body))
+	if n := len(problemsOf(t, err)); n != 6 {
+		t.Errorf("%d problems, want 6: %v", n, err)
+	}
+	want := messages.Command{
+		ClaimedID: "seq-7", Source: messages.InvalidSource, Lane: messages.LaneRevoke, OrderID: 5,
+		RevocationReason: messages.ReasonSuperseded, Incident: "INC-1", RequestedBy: "jane",
+		Expires: time.Date(2026, 3, 1, 17, 0, 0, 0, time.UTC),
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("command (-want +got):\n%s", diff)
+	}
+	if !strings.HasPrefix(err.Error(), "invalid command: source: ") {
+		t.Errorf("error %q does not begin with the source", err)
+	}
+}
+
+func TestDecodeCommandClaimedID(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]string{
+		`"a b"`:                               "a b",
+		`"a\r\nb"`:                            "a\ufffd\ufffdb",
+		`12`:                                  "12",
+		`"` + strings.Repeat("x", 2000) + `"`: strings.Repeat("x", 160),
+		`"` + strings.Repeat("é", 100) + `"`:  strings.Repeat("é", 80),
+		`"fine"`:                              "",
+	} {
+		c, _ := messages.DecodeCommand(messages.LaneListDuplicates, "soar", nil, []byte(`{"id":`+raw+`,"order_id":1}`))
+		if c.ClaimedID != want || (c.ID == "") == (want == "") {
+			t.Errorf("id %s: claimed %q, id %q, want claimed %q", raw, c.ClaimedID, c.ID, want)
+		}
+	}
+}
+
+func TestDecodeCommandSize(t *testing.T) {
+	t.Parallel()
+	pad := func(size int) []byte {
+		body := `{"id":"i","order_id":1}`
+		return []byte(body + strings.Repeat(" ", size-len(body)))
+	}
+	for _, test := range []struct {
+		size int
+		want []string
+		id   string
+	}{
+		{64 << 10, nil, "i"},
+		{64<<10 + 1, []string{"body: larger than 64 KiB; send less"}, "i"},
+		{80<<10 + 1, []string{"body: larger than 64 KiB; send less"}, ""},
+	} {
+		c, err := messages.DecodeCommand(messages.LaneListDuplicates, "soar", nil, pad(test.size))
+		if diff := cmp.Diff(test.want, problemsOf(t, err)); diff != "" {
+			t.Errorf("%d bytes: problems (-want +got):\n%s", test.size, diff)
+		}
+		if c.ID != test.id {
+			t.Errorf("%d bytes: id %q, want %q", test.size, c.ID, test.id)
+		}
+	}
+}
+
+func TestDecodeCommandAtItsLimits(t *testing.T) {
+	t.Parallel()
+	at := map[string]string{
+		"comments of 1000 characters":   `"comments":"` + strings.Repeat("公", 1000) + `"`,
+		"requester of 256 characters":   `"comments":"c","requested_by":"` + strings.Repeat("é", 256) + `"`,
+		"requester empty":               `"comments":"c","requested_by":""`,
+		"context of 8 KiB":              `"comments":"c","context":{"a":"` + strings.Repeat("x", 8<<10-8) + `"}`,
+		"context nested as deep as can": `"comments":"c","context":{"a":` + strings.Repeat("[", 4093) + strings.Repeat("]", 4093) + `}`,
+		"incident of 64":                `"comments":"c","incident":"` + strings.Repeat("a", 64) + `"`,
+		"order with many zeros":         `"comments":"c","certificate_id":"` + strings.Repeat("0", 1000) + `1"`,
+		"null in context":               `"comments":"c","context":{"a":null}`,
+		"first year":                    `"comments":"c","expires":"0001-01-01T00:00:00.000000001Z"`,
+	}
+	for name, members := range at {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			body := `{"id":"` + strings.Repeat("a", 128) + `","order_id":9223372036854775807,` + members + `}`
+			if _, err := messages.DecodeCommand(messages.LaneRevoke, strings.Repeat("s", 64), nil, []byte(body)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestDecodeCommandRefusesAnUnknownLane(t *testing.T) {
+	t.Parallel()
+	_, err := messages.DecodeCommand("revoke-now", "soar", nil, []byte(`{"id":"i","order_id":1}`))
+	want := []string{"lane: there is no lane revoke-now; send to revoke-urgent, revoke or list-duplicates"}
+	if diff := cmp.Diff(want, problemsOf(t, err)); diff != "" {
+		t.Errorf("problems (-want +got):\n%s", diff)
+	}
+}
+
+// Messages made to be expensive cost what their size costs, and no more.
+func TestDecodeCommandHostile(t *testing.T) {
+	t.Parallel()
+	var many, twice strings.Builder
+	for i := range 9000 {
+		many.WriteString(`"k` + strings.Repeat("x", i%3) + string(rune('a'+i%26)) + `":1,`)
+		twice.WriteString(`"a":1,`)
+	}
+	hostile := map[string]string{
+		"arrays in context":  `{"id":"i","context":` + strings.Repeat(`[`, 60000),
+		"arrays, closed":     `{"id":"i","x":` + strings.Repeat(`[`, 30000) + strings.Repeat(`]`, 30000) + `}`,
+		"objects":            `{"id":"i","x":` + strings.Repeat(`{"a":`, 12000),
+		"objects of twins":   `{"id":"i","x":` + strings.Repeat(`{"a":1,"a":`, 5000) + `1` + strings.Repeat(`}`, 5000) + `}`,
+		"unknown keys":       `{` + many.String() + `"id":"i"}`,
+		"one key many times": `{"id":"i","context":{` + twice.String() + `"b":2}}`,
+	}
+	for name, body := range hostile {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			began := time.Now()
+			c, err := messages.DecodeCommand(messages.LaneRevoke, "soar", nil, []byte(body))
+			list := problemsOf(t, err)
+			if len(list) == 0 || len(list) > 45 {
+				t.Errorf("%d problems", len(list))
+			}
+			if size := len(err.Error()); size > 20000 {
+				t.Errorf("the error is %d bytes long", size)
+			}
+			if c.ID != "i" {
+				t.Errorf("id = %q", c.ID)
+			}
+			if took := time.Since(began); took > 2*time.Second {
+				t.Errorf("took %v", took)
+			}
+		})
+	}
+}
