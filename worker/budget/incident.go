@@ -16,9 +16,9 @@ const (
 	RecordUnreadable IncidentKind = "record-unreadable"
 	// RecordAhead: the record was more than two seconds ahead of the server's clock, and was moved back.
 	RecordAhead IncidentKind = "record-ahead"
-	// ClockAhead: Config.Now of this process is more than two seconds ahead of the server that stamps the record. The
-	// budget goes on with the server's clock.
-	ClockAhead IncidentKind = "clock-ahead"
+	// ClockWrong: Config.Now of this process is more than two seconds away from the clock that stamps the record. The
+	// budget goes on with the stamps.
+	ClockWrong IncidentKind = "clock-wrong"
 	// OutOfReach: the record can be neither read nor written. No permits are given until it can. Reported once an outage.
 	OutOfReach IncidentKind = "out-of-reach"
 	// NotBeforeUnreadable: the not-before record held something else and is taken for none.

@@ -1,0 +1,333 @@
+package budget
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// recordKey is the key of the shared record in the control bucket.
+const recordKey = "budget"
+
+const (
+	// slow is how long a write may take before permits are counted as granted later, so that they are not stale at birth.
+	slow = 100 * time.Millisecond
+	// maxHeat bounds the random pause of reservers that get in each other's way, to 1 ms times two to the maxHeat.
+	maxHeat = 6
+)
+
+// A reserver takes permits from the shared record for the callers of this process. Everything but view, queue and stats
+// belongs to the one goroutine that it is.
+type reserver struct {
+	kv     jetstream.KeyValue
+	rules  rules
+	clock  *clock
+	queue  *queue
+	paused func() time.Duration // until calls may begin
+	report func(Incident)
+	reach  *reach
+	stats  counters
+	view   view
+
+	known bool    // rec, rev and bad are what was read or written last
+	rec   *record // nil: there is none that can be read
+	rev   uint64  // 0: there is none
+	bad   error   // why the record that is there cannot be read
+
+	own      history // the permits of this process, for a record that was lost
+	joined   uint32  // the epoch of the record that counts them; 0 before the first write
+	wrote    write
+	verified bool // a stamp has borne Config.Now out
+
+	lead     time.Duration // by how much grants are counted late because writes are slow
+	heat     int           // how much others got in the way lately
+	earliest time.Time     // no write before; local
+	retry    backoff
+}
+
+// A write is remembered until a stamp tells whether the clock was right.
+type write struct {
+	rev  uint64
+	sent time.Time // by Config.Now
+}
+
+// counters are what Stats returns.
+type counters struct{ writes, conflicts, unclear, granted atomic.Uint64 }
+
+// run serves the queue until ctx ends.
+func (r *reserver) run(ctx context.Context) {
+	for {
+		if sleep(ctx, r.step(ctx), r.queue.kick) != nil {
+			return
+		}
+	}
+}
+
+// step looks at the record once, writes it at most once, and returns when to look again if nothing happens before.
+func (r *reserver) step(ctx context.Context) time.Duration {
+	r.look()
+	waiting, returned := r.queue.counts()
+	paused := r.paused()
+	if paused > 0 {
+		waiting = [laneCount]int{}
+	}
+	if waiting == [laneCount]int{} && len(returned) == 0 && !r.mustJoin() {
+		return paused
+	}
+	if d := time.Until(r.earliest); d > 0 {
+		return d
+	}
+	if !r.known {
+		e, err := get(ctx, r.kv, recordKey)
+		if err != nil {
+			return r.failed(ctx, err)
+		}
+		r.adopt(e)
+	}
+	p := r.propose(waiting, returned)
+	if p.changed {
+		return r.commit(ctx, p)
+	}
+	r.queue.settled(len(returned))
+	if p.next == never {
+		return paused
+	}
+	return max(time.Millisecond, time.UnixMilli(p.next).Sub(r.clock.now())) + r.jitter()
+}
+
+// look takes what the watch saw.
+func (r *reserver) look() {
+	e, fresh := r.view.take()
+	if !fresh {
+		return
+	}
+	if !e.gone {
+		r.clock.saw(e.stamp)
+		r.judge(e)
+	}
+	if e.rev != 0 && e.rev <= r.rev { // older than what is known, or what a write has just failed on
+		return
+	}
+	r.adopt(e)
+	if r.heat > 0 && !time.Now().Before(r.earliest) {
+		r.earliest = time.Now().Add(r.jitter())
+	}
+}
+
+// adopt makes e the record that is known.
+func (r *reserver) adopt(e entry) {
+	r.known = true
+	r.rec, r.rev, r.bad = nil, 0, nil
+	if e.gone {
+		return
+	}
+	r.rev = e.rev
+	r.clock.saw(e.stamp)
+	r.rec, r.bad = decodeRecord(e.value)
+}
+
+// judge compares the clock with the stamp on a record that is, or follows, the last one written here. It reports whether
+// the clock was right.
+func (r *reserver) judge(e entry) bool {
+	if r.wrote.rev == 0 || e.rev < r.wrote.rev {
+		return true
+	}
+	wrong, news := r.clock.judge(r.wrote.sent, e.stamp, e.rev == r.wrote.rev)
+	r.wrote = write{}
+	if news {
+		r.report(Incident{Kind: ClockWrong, Detail: "ahead of the server by " + wrong.String()})
+	}
+	return wrong == 0
+}
+
+// mustJoin reports whether there is a record that lacks this process's permits.
+func (r *reserver) mustJoin() bool {
+	if !r.known || r.joined == 0 || r.rec != nil && r.rec.epoch == r.joined {
+		return false
+	}
+	return len(r.recent()) > 0
+}
+
+// recent returns this process's own permits that its longest window still counts.
+func (r *reserver) recent() history {
+	return r.own.since(r.clock.now().UnixMilli(), r.rules.longest())
+}
+
+// jitter is a random pause, longer the more reservers get in each other's way.
+func (r *reserver) jitter() time.Duration { return spread(time.Millisecond << r.heat) }
+
+// failed returns how long to wait after the store could not be reached.
+func (r *reserver) failed(ctx context.Context, err error) time.Duration {
+	r.known = false
+	if ctx.Err() == nil {
+		r.reach.lost(err)
+	}
+	d := r.retry.next()
+	r.earliest = time.Now().Add(d)
+	return d
+}
+
+// A proposal is a record that this process would like to write.
+type proposal struct {
+	decision
+	rec       *record
+	changed   bool // there is something to write
+	back      int  // permits taken back
+	returned  []*grant
+	incidents []Incident // to report once it is written
+	began     time.Time  // when the clock was read; local
+	lead      time.Duration
+	at        int64 // the time of the grants
+}
+
+// propose works out what to write for the callers that wait and the permits that were returned.
+func (r *reserver) propose(waiting [laneCount]int, returned []*grant) proposal {
+	p := proposal{began: time.Now(), lead: r.lead, returned: returned}
+	now := r.clock.now().UnixMilli()
+	p.rec = r.base(&p, now)
+	for _, g := range returned {
+		if g.epoch == p.rec.epoch {
+			p.rec.cells = p.rec.cells.remove(g.cell())
+			p.changed = true
+		}
+	}
+	p.rec.last = max(p.rec.last, now)
+	p.at = p.rec.last + p.lead.Milliseconds()
+	p.decision = r.rules.decide(p.rec, p.rec.last, p.lead.Milliseconds(), waiting)
+	p.changed = p.changed || p.marked || p.total() > 0
+	return p
+}
+
+// base returns the record to change: a copy of the known one, moved back if it is ahead, or a new one in place of one that is gone
+// or cannot be read; with this process's own permits if it lacks them.
+func (r *reserver) base(p *proposal, now int64) *record {
+	var rec *record
+	switch {
+	case r.rec != nil:
+		rec = r.rec.clone()
+		if lead := rec.moveBack(now); lead > 0 {
+			p.changed = true
+			p.incidents = append(p.incidents, Incident{Kind: RecordAhead, Detail: "moved back by " + lead.String()})
+		}
+	default:
+		rec = &record{epoch: rand.Uint32() | 1, last: now}
+		p.changed = true
+		kind, detail := RecordBegun, "there was none"
+		if r.joined != 0 {
+			kind, detail = RecordMissing, "begun anew with this process's own calls"
+		}
+		if r.bad != nil {
+			kind, detail = RecordUnreadable, "begun anew with this process's own calls"
+		}
+		if kind != RecordBegun {
+			rec.hold = now + rejoin.Milliseconds()
+		}
+		p.incidents = append(p.incidents, Incident{Kind: kind, Detail: detail, Err: r.bad})
+	}
+	if rec.epoch == r.joined {
+		return rec
+	}
+	if own := r.recent(); len(own) > 0 {
+		rec.cells = rec.cells.merge(own)
+		p.changed = true
+		if r.rec != nil {
+			p.incidents = append(p.incidents, Incident{Kind: RecordMissing, Detail: "begun anew by another process; this one's calls were added"})
+		}
+	}
+	return rec
+}
+
+// commit writes a proposal and hands out what it grants.
+func (r *reserver) commit(ctx context.Context, p proposal) time.Duration {
+	value := p.rec.encode()
+	sent := r.clock.raw()
+	rev, err := compareAndSwap(ctx, r.kv, recordKey, value, r.rev)
+	switch {
+	case errors.Is(err, errConflict):
+		r.stats.conflicts.Add(1)
+		r.known = false
+		r.heat = min(r.heat+1, maxHeat)
+		r.earliest = time.Now().Add(r.jitter())
+		return 0
+	case err != nil: // it may have been written: the grants are spent, and what was returned stays so
+		r.stats.unclear.Add(1)
+		r.remember(p)
+		r.queue.settled(len(p.returned))
+		return r.failed(ctx, err)
+	}
+	r.stats.writes.Add(1)
+	r.reach.back()
+	r.known, r.bad = true, nil
+	r.rec, r.rev = p.rec, rev
+	r.joined = p.rec.epoch
+	r.wrote = write{rev: rev, sent: sent}
+	r.view.wrote(entry{value: value, rev: rev})
+	r.retry.reset()
+	r.heat = max(0, r.heat-1)
+	r.adapt(time.Since(p.began))
+	for _, i := range p.incidents {
+		r.report(i)
+	}
+	for _, g := range p.returned {
+		r.own = r.own.remove(g.cell())
+	}
+	r.queue.settled(len(p.returned))
+	r.remember(p)
+	if p.total() == 0 {
+		return 0
+	}
+	if !r.verified && !r.verify(ctx) {
+		r.queue.takeBack(r.grants(p))
+		return 0
+	}
+	r.stats.granted.Add(uint64(p.total()))
+	for _, g := range r.grants(p) {
+		r.queue.pass(g)
+	}
+	return 0
+}
+
+// verify reads back the stamp of the first write, so that nothing is granted by a clock that is wrong.
+func (r *reserver) verify(ctx context.Context) bool {
+	e, err := get(ctx, r.kv, recordKey)
+	if err != nil || e.gone || e.rev < r.wrote.rev {
+		return false
+	}
+	r.clock.saw(e.stamp)
+	r.verified = true
+	return r.judge(e)
+}
+
+// adapt sets by how much the next grants are counted late, from how long a write took.
+func (r *reserver) adapt(took time.Duration) {
+	if took > slow {
+		r.lead = min(2*took, callTimeout)
+	} else if r.lead /= 2; r.lead < slow/10 {
+		r.lead = 0
+	}
+}
+
+// remember counts the grants of a proposal among this process's own permits.
+func (r *reserver) remember(p proposal) {
+	if n := p.total(); n > 0 {
+		r.own = r.own.add(cell{at: p.at, count: n, sweeps: p.decision.grants[Sweep]}).coarsen(p.rec.last)
+	}
+}
+
+// grants returns the permits of a proposal that was written, in the order of the lanes.
+func (r *reserver) grants(p proposal) []*grant {
+	all := make([]*grant, 0, p.total())
+	for _, lane := range byRank {
+		for range p.decision.grants[lane] {
+			all = append(all, &grant{
+				queue: r.queue, lane: lane, at: p.at, epoch: p.rec.epoch,
+				deadline: p.began.Add(p.lead + permitLife),
+			})
+		}
+	}
+	return all
+}
