@@ -3,6 +3,7 @@ package digicertsim
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -30,21 +31,27 @@ func (c Certificate) MarshalJSON() ([]byte, error) {
 	return encode(w), nil
 }
 
-// UnmarshalJSON reads the fields and keeps the object in Raw. An empty object is an empty certificate.
+// UnmarshalJSON reads the fields. An object that has others, or fields of other types, is kept in Raw too.
 func (c *Certificate) UnmarshalJSON(b []byte) error {
 	var w wireCertificate
-	if err := json.Unmarshal(b, &w); err != nil {
-		return fmt.Errorf("reading a certificate: %w", err)
+	strict := decodeStrict(bytes.NewReader(b), &w)
+	if strict != nil {
+		w = wireCertificate{}
+		if err := json.Unmarshal(b, &w); err != nil {
+			if _, odd := errors.AsType[*json.UnmarshalTypeError](err); !odd {
+				return fmt.Errorf("reading a certificate: %w", err)
+			}
+		}
 	}
 	created, _ := time.Parse(time.RFC3339, w.DateCreated) // absent in some
 	*c = Certificate{
-		ID: parseID(fmt.Sprint(idText(w.ID))), Thumbprint: w.Thumbprint, SerialNumber: w.SerialNumber, CommonName: w.CommonName, DNSNames: w.DNSNames,
+		ID: parseID(idText(w.ID)), Thumbprint: w.Thumbprint, SerialNumber: w.SerialNumber, CommonName: w.CommonName, DNSNames: w.DNSNames,
 		Status: w.Status, DateCreated: created, ValidFrom: w.ValidFrom, ValidTill: w.ValidTill,
 		DaysRemaining: w.DaysRemaining, CSR: w.CSR, ServerPlatform: w.ServerPlatform, SignatureHash: w.SignatureHash,
 		KeySize: w.KeySize, CACertID: w.CACertID, SubID: w.SubID, PublicID: w.PublicID,
 		Archived: idText(w.Archived) == "1", UserID: w.UserID, FirstName: w.FirstName, LastName: w.LastName,
 	}
-	if c.ID != 0 {
+	if strict != nil {
 		c.Raw = bytes.Clone(b)
 	}
 	return nil

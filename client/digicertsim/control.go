@@ -1,6 +1,7 @@
 package digicertsim
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -182,15 +183,14 @@ func decodeSome[T any](r io.Reader) ([]T, error) {
 	if err != nil {
 		return nil, err
 	}
-	var some []T
-	if json.Unmarshal(b, &some) == nil {
-		return some, nil
+	if bytes.HasPrefix(bytes.TrimSpace(b), []byte("[")) {
+		var some []T
+		err := decodeStrict(bytes.NewReader(b), &some)
+		return some, err
 	}
-	var one T
-	if err := json.Unmarshal(b, &one); err != nil {
-		return nil, err
-	}
-	return []T{one}, nil
+	some := make([]T, 1)
+	err = decodeStrict(bytes.NewReader(b), &some[0])
+	return some, err
 }
 
 // decodeStrict reads one value without unknown members.

@@ -1,6 +1,8 @@
 package digicertsim
 
 import (
+	"bytes"
+	"encoding/json"
 	"net/http"
 	"time"
 )
@@ -15,7 +17,8 @@ const (
 	FaultStatus FaultKind = "status"
 	// FaultHTML answers Status (0 = 403) with a page of HTML.
 	FaultHTML FaultKind = "html"
-	// FaultLatency delays the answer by Delay; the effect comes before the delay if Commit, else after it.
+	// FaultLatency delays the answer by Delay; the effect comes before the delay if Commit, else after it, and not at
+	// all if the caller goes away meanwhile.
 	FaultLatency FaultKind = "latency"
 	// FaultResetBefore resets the connection; nothing happened.
 	FaultResetBefore FaultKind = "reset-before"
@@ -42,17 +45,47 @@ type Fault struct {
 	From  int `json:"from,omitempty"`
 	Times int `json:"times,omitempty"`
 
-	Status        int    `json:"status,omitempty"`
-	Code, Message string `json:",omitempty"`
+	Status  int    `json:"status,omitempty"`
+	Code    string `json:"code,omitempty"`
+	Message string `json:"message,omitempty"`
 	// Body is answered as it is, with ContentType ("" = application/json).
 	Body        string `json:"body,omitempty"`
 	ContentType string `json:"content_type,omitempty"`
 	// RetryAfter is the value of that header; Header has others.
 	RetryAfter string            `json:"retry_after,omitempty"`
 	Header     map[string]string `json:"header,omitempty"`
-	Delay      time.Duration     `json:"delay,omitempty"` // nanoseconds in JSON
+	// Delay is a string in JSON: "1.5s".
+	Delay time.Duration `json:"-"`
 	// Commit: the call has its effect before the fault.
 	Commit bool `json:"commit,omitempty"`
+}
+
+// MarshalJSON writes the fault as UnmarshalJSON reads it.
+func (f Fault) MarshalJSON() ([]byte, error) {
+	type plain Fault
+	delay := ""
+	if f.Delay != 0 {
+		delay = f.Delay.String()
+	}
+	return json.Marshal(struct {
+		plain
+		Delay string `json:"delay,omitempty"`
+	}{plain(f), delay})
+}
+
+// UnmarshalJSON reads a fault. An unknown member is an error: a fault that does less than was asked for misleads.
+func (f *Fault) UnmarshalJSON(b []byte) error {
+	type plain Fault
+	v := struct {
+		*plain
+		Delay string `json:"delay"`
+	}{plain: (*plain)(f)}
+	if err := decodeStrict(bytes.NewReader(b), &v); err != nil || v.Delay == "" {
+		return err
+	}
+	delay, err := time.ParseDuration(v.Delay)
+	f.Delay = delay
+	return err
 }
 
 // scripted is a fault and how often it has matched.
@@ -123,6 +156,7 @@ func (s *Simulator) serveFault(w http.ResponseWriter, r *http.Request, c *arriva
 		s.answer(w, c, a)
 	case FaultLatency:
 		if !sleep(r.Context(), f.Delay) {
+			reset(w)
 			return
 		}
 		if !committed {

@@ -20,7 +20,7 @@ type Options struct {
 	Block  time.Duration
 	// AutoDecide is how long a request waits before it is decided by the order's Decision; 0 = for ever.
 	AutoDecide time.Duration
-	// Latency delays every answer, ReadLag shows every read the state of that long ago.
+	// Latency delays every answer; what the call does is done at once. ReadLag shows every read the state of that long ago.
 	Latency, ReadLag time.Duration
 	// Orders are there at the start; nil = StandardOrders().
 	Orders []Order
@@ -37,8 +37,8 @@ type Options struct {
 
 // Window allows Calls in any period of length Per.
 type Window struct {
-	Calls int           `json:"calls"`
-	Per   time.Duration `json:"per"` // nanoseconds in JSON
+	Calls int
+	Per   time.Duration
 }
 
 // Behaviour chooses where DigiCert's own is not publicly known, and turns on oddities.

@@ -41,8 +41,7 @@ type Order struct {
 	EffectiveCertificates map[int64]int `json:"effective_certificates,omitempty"`
 }
 
-// Certificate is one certificate with every field that DigiCert documents for a list of duplicates. Decoded from
-// JSON it keeps the object, unknown fields and all, in Raw.
+// Certificate is one certificate with every field that DigiCert documents for a list of duplicates.
 type Certificate struct {
 	ID             int64
 	Thumbprint     string

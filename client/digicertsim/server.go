@@ -47,18 +47,20 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler) // the caller went away while sending
 	}
 	c.body = body
-	fault, refused := s.arrive(c, r)
-	if !sleep(r.Context(), s.opts.Latency) {
+	fault, answer := s.arrive(c, r)
+	if fault != nil {
+		sleep(r.Context(), s.opts.Latency)
+		s.serveFault(w, r, c, fault)
 		return
 	}
-	switch {
-	case refused != nil:
-		s.answer(w, c, *refused)
-	case fault != nil:
-		s.serveFault(w, r, c, fault)
-	default:
-		s.answer(w, c, s.perform(c).answer)
+	if answer == nil {
+		answer = new(s.perform(c).answer)
 	}
+	if !sleep(r.Context(), s.opts.Latency) {
+		reset(w)
+		return
+	}
+	s.answer(w, c, *answer)
 }
 
 // route reads what a request asks for; op "" = nothing that is simulated.
@@ -127,16 +129,17 @@ func (s *Simulator) arrive(c *arrival, r *http.Request) (*Fault, *answer) {
 		OrderID: c.orderID, CertificateID: c.certificateID, RequestID: c.requestID, Body: string(c.body),
 	})
 	if c.role == noRole {
-		a := s.problem(http.StatusForbidden, "access_denied|access_denied_invalid_key", "Access denied due to access_denied_invalid_key.")
-		return nil, &a
+		return nil, new(s.problem(http.StatusForbidden, "access_denied|access_denied_invalid_key", "Access denied due to access_denied_invalid_key."))
+	}
+	if accept := r.Header.Get("Accept"); accept != "" && !strings.Contains(accept, "json") && !strings.Contains(accept, "*/*") {
+		return nil, new(s.problem(http.StatusNotAcceptable, "not_acceptable", "The requested format is not available."))
 	}
 	if !s.within(c.key, now) {
 		s.overLimit++
 		if call := s.record.get(c.number); call != nil {
 			call.OverLimit = true
 		}
-		a := s.problem(http.StatusTooManyRequests, "request_limit_exceeded", "Service unavailable, please limit request volume")
-		return nil, &a
+		return nil, new(s.problem(http.StatusTooManyRequests, "request_limit_exceeded", "Service unavailable, please limit request volume"))
 	}
 	return s.takeFault(c), nil
 }
