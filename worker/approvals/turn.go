@@ -1,0 +1,184 @@
+package approvals
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	randv2 "math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"certrecall/worker/ledger"
+)
+
+// Key is the key of the sweep in the control bucket.
+const Key = "sweep"
+
+// Summary is what the latest sweep saw, for metrics and status of the whole fleet.
+type Summary struct {
+	At time.Time `json:"at"`
+	// Waiting commands wait for an administrator, the oldest since OldestSince.
+	Waiting     int       `json:"waiting"`
+	OldestSince time.Time `json:"oldest_since,omitzero"`
+	// AtRisk have used three quarters of the time to their deadline, Overdue all of it.
+	AtRisk  int `json:"at_risk"`
+	Overdue int `json:"overdue"`
+	// Unasked requests are decided, and left for the next sweeps.
+	Unasked int `json:"unasked,omitempty"`
+}
+
+func (s *Summary) count(w ledger.Waiting, now time.Time) {
+	if w.Phase == ledger.Parked {
+		s.Waiting++
+		if s.OldestSince.IsZero() || w.Since.Before(s.OldestSince) {
+			s.OldestSince = w.Since
+		}
+	}
+	if w.Deadline.IsZero() {
+		return
+	}
+	left, whole := w.Deadline.Sub(now), w.Deadline.Sub(w.ReceivedAt)
+	switch {
+	case left <= 0:
+		s.Overdue++
+	case left < whole/4:
+		s.AtRisk++
+	}
+}
+
+// record is the value of [Key].
+type record struct {
+	Owner string `json:"owner"`
+	// Until is when another may sweep, Swept when the last whole sweep began; server time.
+	Until   time.Time `json:"until"`
+	Swept   time.Time `json:"swept,omitzero"`
+	Summary Summary   `json:"summary"`
+}
+
+// turn is the right to sweep, held for one poll interval at a time.
+type turn struct {
+	s         *Sweeper
+	record    record
+	revision  uint64
+	lastSweep time.Time
+
+	mu      sync.Mutex
+	renewed time.Time
+}
+
+var errTurnLost = errors.New("another worker has taken the sweep over")
+
+// Run sweeps whenever it is this process's turn, until ctx ends.
+func (s *Sweeper) Run(ctx context.Context) {
+	// The first look comes early and at a random moment, so that a fleet that
+	// starts at once does not ask all at once.
+	for wait := randv2.N(min(s.cfg.Poll, time.Second)); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		var err error
+		if wait, err = s.try(ctx); err != nil && ctx.Err() == nil {
+			s.cfg.Failed(err)
+		}
+	}
+}
+
+// try sweeps if nobody else does, and says when to look again.
+func (s *Sweeper) try(ctx context.Context) (time.Duration, error) {
+	t, left, err := s.take(ctx)
+	if err != nil {
+		return s.cfg.Poll/4 + randv2.N(s.cfg.Poll/4), err
+	}
+	if t == nil {
+		return left + randv2.N(s.cfg.Poll/10+1), nil
+	}
+	began := s.cfg.Now()
+	summary, err := s.sweep(ctx, t)
+	t.record.Summary = summary
+	if err == nil {
+		t.record.Swept = began
+	}
+	t.record.Until = began.Add(s.cfg.Poll)
+	storeErr := t.store(ctx)
+	return max(s.cfg.Poll-s.cfg.Now().Sub(began), 0), errors.Join(err, storeErr)
+}
+
+// take wins the turn by compare-and-swap, or says how long another holds it.
+func (s *Sweeper) take(ctx context.Context) (*turn, time.Duration, error) {
+	t := &turn{s: s}
+	rec, revision, err := readRecord(ctx, s.cfg.Control)
+	if err != nil {
+		return nil, 0, err
+	}
+	now := s.cfg.Now()
+	if left := rec.Until.Sub(now); left > 0 && left <= 2*s.cfg.Poll {
+		return nil, left, nil
+	}
+	t.record, t.revision, t.lastSweep = rec, revision, rec.Swept
+	t.record.Owner, t.record.Until = rand.Text(), now.Add(s.cfg.Poll)
+	if err := t.store(ctx); err != nil {
+		if errors.Is(err, errTurnLost) {
+			return nil, s.cfg.Poll, nil
+		}
+		return nil, 0, err
+	}
+	return t, 0, nil
+}
+
+// renew keeps the turn for another interval, every third of one.
+func (t *turn) renew(ctx context.Context) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if time.Since(t.renewed) < t.s.cfg.Poll/3 {
+		return nil
+	}
+	t.record.Until = t.s.cfg.Now().Add(t.s.cfg.Poll)
+	return t.store(ctx)
+}
+
+func (t *turn) store(ctx context.Context) error {
+	value, err := json.Marshal(t.record)
+	if err != nil {
+		return fmt.Errorf("encoding the sweep: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	revision, err := t.s.cfg.Control.Update(ctx, Key, value, t.revision)
+	if e, ok := errors.AsType[jetstream.JetStreamError](err); ok && e.APIError() != nil && e.APIError().ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence {
+		return errTurnLost
+	}
+	if err != nil {
+		return fmt.Errorf("storing the sweep: %w", err)
+	}
+	t.revision, t.renewed = revision, time.Now()
+	return nil
+}
+
+func readRecord(ctx context.Context, kv jetstream.KeyValue) (record, uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	var rec record
+	e, err := kv.Get(ctx, Key)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return rec, 0, nil
+	}
+	if err != nil {
+		return rec, 0, fmt.Errorf("reading the sweep: %w", err)
+	}
+	if err := json.Unmarshal(e.Value(), &rec); err != nil {
+		return record{}, e.Revision(), nil // unreadable: a sweep of ours replaces it
+	}
+	return rec, e.Revision(), nil
+}
+
+// Latest reads what the latest sweep of the fleet saw; the zero Summary if none was.
+func Latest(ctx context.Context, control jetstream.KeyValue) (Summary, error) {
+	rec, _, err := readRecord(ctx, control)
+	return rec.Summary, err
+}

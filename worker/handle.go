@@ -1,0 +1,128 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"certrecall/messages"
+)
+
+// handle carries one message from its bytes to its verdict, and settles it.
+func (w *Worker) handle(lane messages.Lane, msg jetstream.Msg, ackWait time.Duration) {
+	d, err := w.take(w.calling, lane, msg, ackWait)
+	if err != nil {
+		w.log.Error("a message without JetStream metadata was delivered", zap.String("lane", string(lane)), zap.Error(err))
+		return
+	}
+	w.settle(d, w.guarded(d))
+}
+
+// guarded keeps a panic from ending the process, and a message that ends
+// processes from doing so for ever: see [poison].
+func (w *Worker) guarded(d *delivery) (v verdict) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.log.Error("handling a command panicked", zap.Any("panic", p), zap.Uint64("stream_sequence", d.sequence), zap.ByteString("stack", debug.Stack()))
+			v = verdict{do: again, delay: time.Second, outcome: outcomePanic, err: fmt.Errorf("panic: %v", p), unended: true}
+		}
+	}()
+	suspicion, err := w.poison.begin(d.ctx, d)
+	if err != nil {
+		return giveBack(time.Second, err)
+	}
+	defer suspicion.release()
+	return w.carry(d, suspicion)
+}
+
+// carry decodes the command and hands it to the one who carries its action.
+func (w *Worker) carry(d *delivery, s suspicion) verdict {
+	subjectLane, source, err := w.cfg.Names.ParseCommandSubject(d.msg.Subject())
+	if err != nil {
+		// The stream holds the three lanes' subjects only, so this is another's stream.
+		return retryIn(time.Minute, err)
+	}
+	cmd, err := messages.DecodeCommand(subjectLane, source, d.msg.Headers(), d.msg.Data())
+	if err != nil {
+		invalid := messages.NewError(messages.ErrorInvalidCommand, err.Error())
+		return w.reject(d.ctx, d, cmd, *invalid, true)
+	}
+	j := newJob(cmd)
+	j.from(d)
+	j.poisoned = s.poisoned
+	d.job = j
+	wait, cancel := context.WithCancelCause(d.ctx)
+	defer cancel(nil)
+	stop := context.AfterFunc(w.pulling, func() { cancel(context.Cause(w.pulling)) })
+	defer stop()
+	j.wait = wait
+	if cmd.Action() == messages.ActionListDuplicates {
+		return w.list(d.ctx, d, j)
+	}
+	if cmd.DryRun {
+		return w.plan(d.ctx, d, j)
+	}
+	release, err := w.orders.lock(wait, cmd.OrderID)
+	if err != nil {
+		return giveBack(orderPause(), err)
+	}
+	defer release()
+	return w.revoke(d.ctx, d, j)
+}
+
+// orderLocks keep a process from running two handlers for one order. The zero
+// value is ready.
+type orderLocks struct {
+	mu   sync.Mutex
+	busy map[int64]chan struct{}
+}
+
+// orderPatience is how long a handler waits for another of the same order
+// before it gives its slot to other orders.
+const orderPatience = 250 * time.Millisecond
+
+var errOrderBusy = errors.New("another command of the same order is being handled here")
+
+func orderPause() time.Duration { return time.Second/2 + rand.N(time.Second) }
+
+func (l *orderLocks) lock(ctx context.Context, order int64) (release func(), err error) {
+	var patience <-chan time.Time
+	for {
+		l.mu.Lock()
+		other := l.busy[order]
+		if other == nil {
+			if l.busy == nil {
+				l.busy = map[int64]chan struct{}{}
+			}
+			mine := make(chan struct{})
+			l.busy[order] = mine
+			l.mu.Unlock()
+			return func() {
+				l.mu.Lock()
+				delete(l.busy, order)
+				l.mu.Unlock()
+				close(mine)
+			}, nil
+		}
+		l.mu.Unlock()
+		if patience == nil {
+			timer := time.NewTimer(orderPatience)
+			defer timer.Stop()
+			patience = timer.C
+		}
+		select {
+		case <-other:
+		case <-patience:
+			return nil, errOrderBusy
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}

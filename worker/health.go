@@ -1,0 +1,162 @@
+package worker
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"certrecall/messages"
+	"certrecall/worker/gate"
+)
+
+// Readiness is the body of /readyz.
+type Readiness struct {
+	Ready   bool          `json:"ready"`
+	Reasons []ReadyReason `json:"reasons"`
+}
+
+// ReadyReason is one thing that keeps the worker from beginning calls. Only
+// some of them make it not ready.
+type ReadyReason struct {
+	Gate   string    `json:"gate"`
+	Since  time.Time `json:"since"`
+	Detail string    `json:"detail"`
+}
+
+// Gates of readiness that are no gates of the loop.
+const (
+	gateNATS    = "nats"
+	gateStreams = "streams"
+	gatePart    = "worker"
+)
+
+// livePatience is how long the worker's pulse may fail before /livez says so.
+const livePatience = time.Minute
+
+// health is what the parts of the worker say of themselves.
+type health struct {
+	mu      sync.Mutex
+	open    bool
+	reasons map[string]ReadyReason
+	pulse   time.Time
+}
+
+func (h *health) set(key, gate, detail string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.reasons == nil {
+		h.reasons = map[string]ReadyReason{}
+	}
+	since := time.Now().UTC()
+	if old, ok := h.reasons[key]; ok {
+		since = old.Since
+	}
+	h.reasons[key] = ReadyReason{Gate: gate, Since: since, Detail: detail}
+}
+
+func (h *health) clear(key string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.reasons, key)
+}
+
+func (h *health) opened() {
+	h.clear(gateStreams)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.open = true
+}
+
+func (h *health) missing(err error)             { h.set(gateStreams, gateStreams, err.Error()) }
+func (h *health) broken(part string, err error) { h.set(part, gatePart, part+": "+err.Error()) }
+func (h *health) laneDown(lane messages.Lane, err error) {
+	h.set(string(lane), gateStreams, string(lane)+": "+err.Error())
+}
+func (h *health) laneUp(lane messages.Lane) { h.clear(string(lane)) }
+func (h *health) pulled(messages.Lane)      { h.beat() }
+
+func (h *health) beat() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.pulse = time.Now()
+}
+
+// Ready says whether the worker can do its work, and what keeps it from it. A
+// pause, a not-before or an open circuit are reasons, but the worker is ready.
+func (w *Worker) Ready() Readiness {
+	r := Readiness{Ready: true, Reasons: []ReadyReason{}}
+	w.health.mu.Lock()
+	open := w.health.open
+	for _, reason := range w.health.reasons {
+		r.Ready = false
+		r.Reasons = append(r.Reasons, reason)
+	}
+	w.health.mu.Unlock()
+	if !w.cfg.Conn.IsConnected() {
+		r.Ready = false
+		r.Reasons = append(r.Reasons, ReadyReason{Gate: gateNATS, Since: w.started.UTC(), Detail: "no connection to NATS; trying again until it answers"})
+	}
+	if !open {
+		r.Ready = false
+		slices.SortFunc(r.Reasons, byGate)
+		return r
+	}
+	for _, closed := range w.gates.Reasons() {
+		r.Ready = r.Ready && closed.Gate != gate.KeyRefused
+		r.Reasons = append(r.Reasons, ReadyReason{Gate: string(closed.Gate), Since: closed.Since.UTC(), Detail: closed.Detail})
+	}
+	slices.SortFunc(r.Reasons, byGate)
+	return r
+}
+
+func byGate(a, b ReadyReason) int {
+	if a.Gate != b.Gate {
+		if a.Gate < b.Gate {
+			return -1
+		}
+		return 1
+	}
+	return a.Since.Compare(b.Since)
+}
+
+func (w *Worker) setReady() {
+	ready := 0.0
+	if w.Ready().Ready {
+		ready = 1
+	}
+	w.metrics.ready.Set(ready)
+}
+
+// live reports whether the worker makes progress: its pulse beats, or it still
+// waits for NATS, which is progress of its own.
+func (w *Worker) live() bool {
+	w.health.mu.Lock()
+	defer w.health.mu.Unlock()
+	return !w.health.open || w.health.pulse.IsZero() || time.Since(w.health.pulse) < livePatience
+}
+
+// Handler serves /livez, /readyz and /metrics.
+func (w *Worker) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(rw http.ResponseWriter, _ *http.Request) {
+		if !w.live() {
+			http.Error(rw, "no progress for more than "+livePatience.String(), http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = rw.Write([]byte("ok\n"))
+	})
+	mux.HandleFunc("GET /readyz", func(rw http.ResponseWriter, _ *http.Request) {
+		ready := w.Ready()
+		rw.Header().Set("Content-Type", "application/json")
+		if !ready.Ready {
+			rw.WriteHeader(http.StatusServiceUnavailable)
+		}
+		_ = json.NewEncoder(rw).Encode(ready)
+	})
+	mux.Handle("GET /metrics", promhttp.HandlerFor(w.cfg.Registry, promhttp.HandlerOpts{}))
+	return mux
+}

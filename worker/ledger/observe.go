@@ -1,0 +1,185 @@
+package ledger
+
+import (
+	"slices"
+	"time"
+)
+
+// Reading is what one read of the order showed of a target.
+type Reading struct {
+	// ID is random per read: it keeps a repeated swap from counting one read twice.
+	ID string
+	// Began is when the read began, server time: only what began after a PUT
+	// ended can show that it had no effect.
+	Began time.Time
+	// Revoked is true if the target reads revoked.
+	Revoked bool
+	// Missing is true if DigiCert does not know the order (404).
+	Missing bool
+	// OrderStatus is DigiCert's word.
+	OrderStatus string
+	// Requests are the revoke requests of the order.
+	Requests []SeenRequest
+}
+
+// SeenRequest is a revoke request as the order shows it.
+type SeenRequest struct {
+	Request
+	Comments string
+}
+
+// Observe takes a reading into the record. Evidence of an effect counts
+// whenever it was read; the absence of one only if the read began after the
+// PUT ended, and twice (see [SettleTime]).
+func (r *Record) Observe(target int64, read Reading, now time.Time) {
+	t := r.target(target)
+	for _, s := range read.Requests {
+		r.see(target, s, now)
+	}
+	if read.Revoked {
+		r.observeRevoked(target, now)
+		return
+	}
+	switch {
+	case t.Attempt != nil:
+		r.observeOpen(t, read)
+	case (t.State == Rejected || t.State == Refused) && !read.Began.Before(t.settledAt()):
+		t.State, t.Effect = Untouched, nil
+	}
+	r.conclude(t, now)
+}
+
+// settledAt is when the state was settled; a new command begins only after a later read.
+func (t *Target) settledAt() time.Time {
+	if t.Effect != nil {
+		return t.Effect.At
+	}
+	return time.Time{}
+}
+
+// see files a request under the target of the command that caused it; one
+// from outside under the target that was read, unless it is known elsewhere.
+func (r *Record) see(target int64, s SeenRequest, now time.Time) {
+	t := r.target(target)
+	s.By = r.owner(t, s.Comments)
+	if n := r.Commands[s.By]; n != nil && n.Target != target {
+		t = r.target(n.Target)
+	}
+	if s.By == "" && r.elsewhere(s.ID, target) {
+		return
+	}
+	if a := t.Attempt; a != nil && s.By == a.Command && !slices.Contains(a.Known, s.ID) {
+		s.Reason = a.Reason
+	}
+	if have := t.request(s.ID); have != nil && have.Waits() && !s.Waits() && s.Decided.IsZero() {
+		s.Decided = now // the order does not say when
+	}
+	r.add(t, s.Request)
+}
+
+func (r *Record) observeRevoked(target int64, now time.Time) {
+	t := r.target(target)
+	if t.State == Revoked {
+		return
+	}
+	e := Effect{Status: "revoked", At: now}
+	for _, q := range t.Requests {
+		if q.Status == "approved" {
+			e = Effect{Command: q.By, Reason: q.Reason, RequestID: q.ID, Status: q.Status, At: now}
+			if q.By != "" {
+				break
+			}
+		}
+	}
+	if a := t.Attempt; a != nil && a.Refusal == nil && e.Command == "" && e.RequestID == 0 {
+		// After an unclear answer to our own call the revocation is taken for ours.
+		e.Command, e.Reason = a.Command, a.Reason
+	}
+	if e.Command == "" && e.RequestID == 0 {
+		// A late commit of an earlier unclear attempt explains it just as well.
+		for command, n := range r.Commands {
+			if n.Unclear && n.Target == target && n.Outcome == nil {
+				e.Command = command
+			}
+		}
+	}
+	e.Attempts = r.Note(e.Command).Attempts
+	r.revoked(t, e)
+}
+
+func (r *Record) observeOpen(t *Target, read Reading) {
+	a := t.Attempt
+	for _, q := range t.Requests {
+		if q.By == a.Command && !slices.Contains(a.Known, q.ID) {
+			t.Attempt = nil
+			return
+		}
+	}
+	if a.Ended.IsZero() || read.Began.Before(a.Ended) {
+		return
+	}
+	if a.Refusal != nil {
+		r.refuse(t, a, read)
+		return
+	}
+	if a.UntouchedAt.IsZero() {
+		a.UntouchedAt, a.UntouchedBy = read.Began, read.ID
+		return
+	}
+	if read.ID != a.UntouchedBy && read.Began.Sub(a.Ended) >= SettleTime {
+		t.Attempt = nil
+	}
+}
+
+// refuse ends the command of a refused attempt, unless another's request waits
+// that answers it.
+func (r *Record) refuse(t *Target, a *Attempt, read Reading) {
+	t.Attempt = nil
+	n := r.Commands[a.Command]
+	if n == nil {
+		return
+	}
+	if t.waiting() != nil {
+		n.SkipRefused = true
+		return
+	}
+	no := *a.Refusal
+	switch {
+	case read.Missing:
+		no.Type = "order-not-found"
+	case read.OrderStatus != "" && read.OrderStatus != "issued":
+		no.Type = "order-not-revocable"
+		no.Detail += "; the order reads " + read.OrderStatus
+	case no.Type == "":
+		no.Type = "refused"
+	}
+	n.Outcome = &Outcome{Kind: "revoke-failed", Refusal: no}
+	if t.State == Untouched || t.State == Rejected {
+		t.State, t.Effect = Refused, &Effect{Command: a.Command, At: a.Ended}
+	}
+}
+
+// RequestGone is our own word for a request that DigiCert does not know any more.
+const RequestGone = "gone"
+
+// Decided takes a fresh read of one known request into the record.
+func (r *Record) Decided(target int64, q Request, now time.Time) {
+	t := r.target(target)
+	if have := t.request(q.ID); have == nil {
+		return
+	}
+	if q.Decided.IsZero() && !q.Waits() {
+		q.Decided = now
+	}
+	r.add(t, q)
+	r.conclude(t, now)
+}
+
+// SetMember notes that the certificate belongs to the order; that never changes.
+func (r *Record) SetMember(certificate int64) { r.target(certificate).Member = true }
+
+// Member reports whether the certificate is known to belong to the order.
+func (r *Record) Member(certificate int64) bool {
+	t := r.Targets[certificate]
+	return t != nil && t.Member
+}

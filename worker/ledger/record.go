@@ -1,0 +1,268 @@
+package ledger
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+)
+
+// WholeOrder is the target of a command that names no certificate.
+const WholeOrder int64 = 0
+
+// SettleTime is how long after the end of a PUT the second of two agreeing
+// reads must begin: reads lag and commits come late.
+const SettleTime = 10 * time.Second
+
+// LeaseSlack is what a lease is longer than the time-out of the call it covers.
+const LeaseSlack = 5 * time.Second
+
+// State is what is known of a target, apart from an open attempt.
+type State string
+
+// The states; the package documentation says what each means.
+const (
+	Untouched State = ""
+	Requested State = "requested"
+	Revoked   State = "revoked"
+	Rejected  State = "rejected"
+	Refused   State = "refused"
+)
+
+// Record is all that is known of one order.
+type Record struct {
+	Order int64 `json:"order"`
+	// Lease is held by whoever may call DigiCert for this order now; nil if nobody.
+	Lease *Lease `json:"lease,omitempty"`
+	// Targets by certificate id; [WholeOrder] is the order itself.
+	Targets map[int64]*Target `json:"targets,omitempty"`
+	// Commands by "<source>/<id>": those that began something here and have not ended.
+	Commands map[string]*Note `json:"commands,omitempty"`
+}
+
+// Lease keeps others from calling DigiCert for the order until it ends.
+type Lease struct {
+	// Owner is random per attempt, never per process: a process that was
+	// frozen past its lease does not take a later lease of its own for this one.
+	Owner string `json:"owner"`
+	// Until is in server time.
+	Until time.Time `json:"until"`
+}
+
+// Target is what is known of the whole order or of one certificate of it.
+type Target struct {
+	State State `json:"state,omitempty"`
+	// Puts counts the PUTs begun and not taken back. It only ever serves people;
+	// the guard is Attempt.
+	Puts int `json:"puts,omitempty"`
+	// Attempt is the PUT whose outcome is not known; nil if there is none.
+	Attempt *Attempt `json:"attempt,omitempty"`
+	// Requests are all revoke requests known to concern this target.
+	Requests []Request `json:"requests,omitempty"`
+	// Member is true once a certificate was found among the order's.
+	Member bool `json:"member,omitempty"`
+	// Effect says who caused State, for Revoked and Rejected.
+	Effect *Effect `json:"effect,omitempty"`
+}
+
+// Attempt is one PUT, written down before it is sent.
+type Attempt struct {
+	Owner   string `json:"owner"`
+	Command string `json:"command"`
+	Reason  string `json:"reason,omitempty"`
+	Skip    bool   `json:"skip,omitempty"`
+	// Known are the revoke requests of the order known before the PUT: only
+	// another id can be evidence of it.
+	Known []int64 `json:"known,omitempty"`
+	// Begun and Ended are in server time. Ended is zero while the PUT may run.
+	Begun time.Time `json:"begun"`
+	Ended time.Time `json:"ended,omitzero"`
+	// Refusal is DigiCert's clear no, before a read has confirmed that it hides no success.
+	Refusal *Refusal `json:"refusal,omitempty"`
+	// UntouchedAt dates the first read after Ended that showed no effect, and
+	// UntouchedBy names it, so that one read is never counted twice.
+	UntouchedAt time.Time `json:"untouched_at,omitzero"`
+	UntouchedBy string    `json:"untouched_by,omitempty"`
+}
+
+// Request is one revoke request of DigiCert's.
+type Request struct {
+	ID int64 `json:"id"`
+	// By is the command ("<source>/<id>") that caused it; "" is somebody outside.
+	By     string `json:"by,omitempty"`
+	Status string `json:"status,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	// Decided is when it was approved or rejected, as far as known.
+	Decided time.Time `json:"decided,omitzero"`
+	// Raw is DigiCert's object, for the event.
+	Raw json.RawMessage `json:"raw,omitempty"`
+}
+
+// Waits reports whether an administrator has yet to decide.
+func (r Request) Waits() bool { return r.Status == "pending" || r.Status == "submitted" }
+
+// Effect says whose call took effect, and how.
+type Effect struct {
+	// Command is "" if somebody outside caused it.
+	Command   string `json:"command,omitempty"`
+	Reason    string `json:"reason,omitempty"`
+	RequestID int64  `json:"request_id,omitempty"`
+	// Status is DigiCert's word: the request's, or "revoked" where there was none.
+	Status   string    `json:"status,omitempty"`
+	Attempts int       `json:"attempts,omitempty"`
+	At       time.Time `json:"at,omitzero"`
+}
+
+// Refusal is a final answer of DigiCert that is no success.
+type Refusal struct {
+	// Type is the error type of the contract.
+	Type   string `json:"type,omitempty"`
+	Detail string `json:"detail,omitempty"`
+	Status int    `json:"status,omitempty"`
+	Code   string `json:"code,omitempty"`
+}
+
+// Note is what is known of one command that has not ended.
+type Note struct {
+	// Target is what the command wants revoked.
+	Target int64 `json:"target,omitempty"`
+	// First is the begin of the first call made for it, server time.
+	First time.Time `json:"first"`
+	// Attempts are the PUTs begun for it; a 429 and a PUT never written do not count.
+	Attempts int `json:"attempts,omitempty"`
+	// Unclear is set once one of its PUTs ended without a clear answer.
+	Unclear bool `json:"unclear,omitempty"`
+	// Denied counts 401 and 403 answers that were the command's own.
+	Denied int `json:"denied,omitempty"`
+	// SkipRefused is set when skip_approval was refused while a request waited.
+	SkipRefused bool `json:"skip_refused,omitempty"`
+	// Failures counts failed calls in a row, for the backoff; Last is when the
+	// latest failed, Spent what they used of the retry budget so far.
+	Failures int           `json:"failures,omitempty"`
+	Last     time.Time     `json:"last,omitzero"`
+	Spent    time.Duration `json:"spent,omitempty"`
+	// NotBefore is when the next try is due.
+	NotBefore time.Time `json:"not_before,omitzero"`
+	// Outcome is certain and only has to be said.
+	Outcome *Outcome `json:"outcome,omitempty"`
+}
+
+// Outcome is how a command ends if not with the state of its target.
+type Outcome struct {
+	// Kind is the final event's name.
+	Kind string `json:"kind"`
+	Refusal
+	RequestID int64 `json:"request_id,omitempty"`
+}
+
+// Suffix ends the comments of every request that the command causes; it is how
+// a request is known to be the command's.
+func Suffix(command string) string { return " [certrecall " + command + "]" }
+
+func (r *Record) target(id int64) *Target {
+	t := r.Targets[id]
+	if t == nil {
+		t = &Target{}
+		if r.Targets == nil {
+			r.Targets = map[int64]*Target{}
+		}
+		r.Targets[id] = t
+	}
+	return t
+}
+
+func (r *Record) note(c Claimant, now time.Time) *Note {
+	n := r.Commands[c.Command]
+	if n == nil {
+		n = &Note{Target: c.Target, First: now}
+		if r.Commands == nil {
+			r.Commands = map[string]*Note{}
+		}
+		r.Commands[c.Command] = n
+	}
+	return n
+}
+
+// Note returns what is known of the command; the zero Note if nothing is.
+func (r *Record) Note(command string) Note {
+	if n := r.Commands[command]; n != nil {
+		return *n
+	}
+	return Note{}
+}
+
+// Forget drops what is known of a command: its final event is stored.
+// It reports whether there was anything.
+func (r *Record) Forget(command string) bool {
+	_, had := r.Commands[command]
+	delete(r.Commands, command)
+	return had
+}
+
+// Request returns the known request with the id, of whichever target.
+func (r *Record) Request(id int64) (Request, bool) {
+	for _, t := range r.Targets {
+		for _, q := range t.Requests {
+			if q.ID == id {
+				return q, true
+			}
+		}
+	}
+	return Request{}, false
+}
+
+// known are the revoke requests of the order that an attempt cannot have caused.
+func (r *Record) known() []int64 {
+	var ids []int64
+	for _, t := range r.Targets {
+		for _, q := range t.Requests {
+			ids = append(ids, q.ID)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// elsewhere reports whether the request is known to concern another target.
+func (r *Record) elsewhere(id, target int64) bool {
+	for k, t := range r.Targets {
+		if k != target && slices.ContainsFunc(t.Requests, func(q Request) bool { return q.ID == id && q.By != "" }) {
+			return true
+		}
+	}
+	return false
+}
+
+// owner finds whose a request is by the end of its comments: the command of
+// the open attempt, or another that is noted here; "" is somebody outside.
+func (r *Record) owner(t *Target, comments string) string {
+	if t.Attempt != nil && strings.HasSuffix(comments, Suffix(t.Attempt.Command)) {
+		return t.Attempt.Command
+	}
+	for command := range r.Commands {
+		if strings.HasSuffix(comments, Suffix(command)) {
+			return command
+		}
+	}
+	return ""
+}
+
+func (t *Target) request(id int64) *Request {
+	for i := range t.Requests {
+		if t.Requests[i].ID == id {
+			return &t.Requests[i]
+		}
+	}
+	return nil
+}
+
+func (t *Target) waiting() *Request {
+	for i := range t.Requests {
+		if t.Requests[i].Waits() {
+			return &t.Requests[i]
+		}
+	}
+	return nil
+}
+
+func (l *Lease) live(now time.Time) bool { return l != nil && now.Before(l.Until) }

@@ -1,0 +1,257 @@
+package ledger
+
+import (
+	"errors"
+	"slices"
+	"time"
+)
+
+// ErrNotNow is returned by [Record.Begin] if [Record.Decide] would not answer Send.
+var ErrNotNow = errors.New("the record does not allow a call now")
+
+// TakeLease makes owner the one who may call DigiCert for the order for d.
+// It reports false while another's lease is live. The attempt of a lease that
+// died counts as ended when that lease did.
+func (r *Record) TakeLease(owner string, now time.Time, d time.Duration) bool {
+	if r.Lease.live(now) && r.Lease.Owner != owner {
+		return false
+	}
+	r.closeDead(owner, now)
+	r.Lease = &Lease{Owner: owner, Until: now.Add(d)}
+	return true
+}
+
+// closeDead dates the end of a PUT whose process said nothing more: with its lease.
+func (r *Record) closeDead(owner string, now time.Time) {
+	for _, t := range r.Targets {
+		if a := t.Attempt; a != nil && a.Owner != owner && a.Ended.IsZero() {
+			a.Ended = now
+			if l := r.Lease; l != nil && l.Owner == a.Owner {
+				a.Ended = l.Until
+			}
+			if n := r.Commands[a.Command]; n != nil {
+				n.Unclear = true
+			}
+		}
+	}
+}
+
+// Release gives the lease back if owner still holds it.
+func (r *Record) Release(owner string) {
+	if r.Lease != nil && r.Lease.Owner == owner {
+		r.Lease = nil
+	}
+}
+
+// Begin writes an attempt down: the write-ahead of a PUT. The lease outlives
+// timeout, the longest the call may take, by [LeaseSlack]. Begin is idempotent
+// for one owner, so that a swap whose answer was lost may be repeated.
+func (r *Record) Begin(c Claimant, owner string, now time.Time, timeout time.Duration) error {
+	until := now.Add(timeout + LeaseSlack)
+	if t := r.Targets[c.Target]; t != nil && t.Attempt != nil && t.Attempt.Owner == owner && r.Lease != nil && r.Lease.Owner == owner {
+		r.Lease.Until = until
+		return nil
+	}
+	held := r.Lease
+	if held != nil && held.Owner == owner {
+		r.Lease = nil
+	}
+	if r.Decide(c, now).Next != Send {
+		r.Lease = held
+		return ErrNotNow
+	}
+	r.Lease = &Lease{Owner: owner, Until: until}
+	t, n := r.target(c.Target), r.note(c, now)
+	t.Puts++
+	n.Attempts++
+	t.Attempt = &Attempt{Owner: owner, Command: c.Command, Reason: c.Reason, Skip: c.Skip, Known: r.known(), Begun: now}
+	return nil
+}
+
+// TakeBack closes an attempt that provably did nothing: never written, or
+// answered 401, 403 or 429. The call still counts as one of the command's
+// attempts if counts is set.
+func (r *Record) TakeBack(c Claimant, owner string, counts bool) {
+	r.Release(owner)
+	t := r.target(c.Target)
+	if t.Attempt == nil || t.Attempt.Owner != owner {
+		return
+	}
+	t.Attempt = nil
+	t.Puts--
+	if n := r.Commands[c.Command]; n != nil && !counts {
+		n.Attempts--
+	}
+}
+
+// EndUnclear writes down that the PUT ended without a clear answer.
+func (r *Record) EndUnclear(c Claimant, owner string, now time.Time) {
+	r.Release(owner)
+	if a := r.target(c.Target).Attempt; a != nil && a.Owner == owner {
+		a.Ended = now
+		r.note(c, now).Unclear = true
+	}
+}
+
+// EndRefused writes down DigiCert's clear no. The attempt stays open until a
+// read has shown that the no hides no success; that needs one read only.
+func (r *Record) EndRefused(c Claimant, owner string, now time.Time, no Refusal) {
+	r.Release(owner)
+	if a := r.target(c.Target).Attempt; a != nil && a.Owner == owner {
+		a.Ended, a.Refusal = now, &no
+	}
+}
+
+// EndRevoked writes down a 204. It holds also when it comes after the lease.
+func (r *Record) EndRevoked(c Claimant, owner string, now time.Time) {
+	r.Release(owner)
+	t := r.target(c.Target)
+	if t.State == Revoked {
+		return
+	}
+	r.revoked(t, Effect{Command: c.Command, Reason: c.Reason, Status: "revoked", Attempts: r.note(c, now).Attempts, At: now})
+}
+
+// EndRequested writes down the request that the PUT made. It holds also when
+// it comes after the lease.
+func (r *Record) EndRequested(c Claimant, owner string, now time.Time, q Request) {
+	r.Release(owner)
+	t := r.target(c.Target)
+	if a := t.Attempt; a != nil && (a.Owner == owner || a.Command == c.Command) {
+		t.Attempt = nil
+	}
+	q.By, q.Reason = c.Command, c.Reason
+	r.add(t, q)
+	r.note(c, now)
+	r.conclude(t, now)
+}
+
+// revoked is for ever. The command whose call took effect needs no note any
+// more: its attempts go on in the effect.
+func (r *Record) revoked(t *Target, e Effect) {
+	t.State, t.Effect, t.Attempt = Revoked, &e, nil
+	delete(r.Commands, e.Command)
+}
+
+func (r *Record) add(t *Target, q Request) {
+	if have := t.request(q.ID); have != nil {
+		if q.By != "" {
+			have.By = q.By
+		}
+		if q.Reason != "" {
+			have.Reason = q.Reason
+		}
+		if q.Status != "" {
+			have.Status = q.Status
+		}
+		if !q.Decided.IsZero() {
+			have.Decided = q.Decided
+		}
+		if len(q.Raw) > 0 {
+			have.Raw = q.Raw
+		}
+		return
+	}
+	t.Requests = append(t.Requests, q)
+}
+
+// conclude reckons the state from the requests of a target that does not read revoked.
+func (r *Record) conclude(t *Target, now time.Time) {
+	if t.State == Revoked {
+		return
+	}
+	waits, approved := false, false
+	var rejected *Request
+	for i := range t.Requests {
+		q := &t.Requests[i]
+		waits = waits || q.Waits()
+		approved = approved || q.By != "" && q.Status == "approved"
+		if q.By != "" && q.Status == "rejected" && r.undecided(q.By) && (rejected == nil || rejected.Decided.Before(q.Decided)) {
+			rejected = q
+		}
+	}
+	switch {
+	case waits || approved:
+		t.State, t.Effect = Requested, nil
+	case rejected != nil:
+		if rejected.Decided.IsZero() {
+			rejected.Decided = now
+		}
+		t.State = Rejected
+		t.Effect = &Effect{Command: rejected.By, Reason: rejected.Reason, RequestID: rejected.ID, Status: "rejected", At: rejected.Decided}
+		r.reject(t)
+	case t.State == Requested:
+		t.State, t.Effect = Untouched, nil
+		if q := t.lastRejected(); q != nil {
+			// Another's request was rejected: that answers whoever was waiting on it.
+			t.State = Rejected
+			t.Effect = &Effect{Command: q.By, Reason: q.Reason, RequestID: q.ID, Status: q.Status, At: q.Decided}
+		}
+	}
+}
+
+func (t *Target) lastRejected() *Request {
+	var last *Request
+	for i := range t.Requests {
+		if q := &t.Requests[i]; q.Status == "rejected" && !q.Decided.IsZero() && (last == nil || last.Decided.Before(q.Decided)) {
+			last = q
+		}
+	}
+	return last
+}
+
+// undecided reports whether the command is noted and nothing certain is known of it.
+func (r *Record) undecided(command string) bool {
+	n := r.Commands[command]
+	return n != nil && n.Outcome == nil
+}
+
+// reject writes the outcome down for every command whose own requests were all
+// rejected, so that it stands however the target goes on.
+func (r *Record) reject(t *Target) {
+	for command, n := range r.Commands {
+		i := slices.IndexFunc(t.Requests, func(q Request) bool { return q.By == command && q.Status == "rejected" })
+		if i < 0 || n.Outcome != nil || t.Attempt != nil && t.Attempt.Command == command {
+			continue
+		}
+		n.Outcome = &Outcome{
+			Kind: "revoke-rejected", RequestID: t.Requests[i].ID,
+			Refusal: Refusal{Type: "approval-rejected", Detail: "an administrator rejected the revocation request"},
+		}
+	}
+}
+
+// End writes a certain outcome of the command down before it is said: one that
+// says nothing was sent (cancelled, expired, protected, poison, gave up) or
+// that nothing more can be learnt. It reports false, and changes nothing, while
+// a PUT of the command has an unclear outcome (force overrides that: the truth
+// could not be read to the end of the budget) or a request of its own waits.
+func (r *Record) End(c Claimant, now time.Time, o Outcome, force bool) bool {
+	n := r.note(c, now)
+	if n.Outcome != nil {
+		return true
+	}
+	t := r.target(c.Target)
+	if !force && t.Attempt != nil && t.Attempt.Command == c.Command {
+		return false
+	}
+	if slices.ContainsFunc(t.Requests, func(q Request) bool { return q.By == c.Command && (q.Waits() || q.Status == "approved") }) {
+		return false
+	}
+	n.Outcome = &o
+	return true
+}
+
+// Failed dates a failed call and the next try, and adds what it used of the retry budget.
+func (r *Record) Failed(c Claimant, now time.Time, spent, delay time.Duration) {
+	n := r.note(c, now)
+	n.Failures++
+	n.Last, n.Spent, n.NotBefore = now, n.Spent+spent, now.Add(delay)
+}
+
+// Deny counts a 401 or 403 that was the command's own, and reports how many there were.
+func (r *Record) Deny(c Claimant, now time.Time) int {
+	n := r.note(c, now)
+	n.Denied++
+	return n.Denied
+}

@@ -1,0 +1,160 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"certrecall/worker/streams"
+)
+
+// Phase says why a command has a waiting key.
+type Phase string
+
+const (
+	// Queued: its message is still in the commands stream; the key is there so
+	// that it can be told overdue while nothing is pulled.
+	Queued Phase = "queued"
+	// Parked: its message is acked, the key is all that is left of it.
+	Parked Phase = "parked"
+)
+
+// Waiting is a command that has no final event, with all that its events
+// and its dead letter need. It is written before the command's
+// revoke-requested and its ack, and deleted after its final event is stored,
+// so that a crash anywhere is finished by the next sweep.
+type Waiting struct {
+	Order      int64               `json:"order"`
+	Source     string              `json:"source"`
+	ID         string              `json:"id"`
+	Phase      Phase               `json:"phase"`
+	Subject    string              `json:"subject"`
+	Header     map[string][]string `json:"header,omitempty"`
+	Body       []byte              `json:"body"`
+	Origin     string              `json:"origin"`
+	Sequence   uint64              `json:"sequence"`
+	ReceivedAt time.Time           `json:"received_at"`
+	Deliveries uint64              `json:"deliveries"`
+	// RequestID is the request it waits for; By is that request's cause if not the command itself.
+	RequestID int64 `json:"request_id,omitempty"`
+	Adopted   bool  `json:"adopted,omitempty"`
+	// What the record's question needs.
+	Target int64  `json:"target,omitempty"`
+	Skip   bool   `json:"skip,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	// Deadline of the command; OverdueSaid once its revoke-overdue is stored.
+	Deadline    time.Time `json:"deadline,omitzero"`
+	OverdueSaid bool      `json:"overdue_said,omitempty"`
+	// Since is when it began to wait, Asked when its request was last read alone.
+	Since time.Time `json:"since"`
+	Asked time.Time `json:"asked,omitzero"`
+	// Approved is when its request was first seen approved.
+	Approved time.Time `json:"approved,omitzero"`
+}
+
+// Claimant is the command, as the record knows it.
+func (w Waiting) Claimant() Claimant {
+	return Claimant{Command: w.Source + "/" + w.ID, Target: w.Target, Skip: w.Skip, Reason: w.Reason, Received: w.ReceivedAt}
+}
+
+func waitingKey(order int64, source, id string) string {
+	return "waiting." + strconv.FormatInt(order, 10) + "." + source + "." + id
+}
+
+// Wait stores the key, whatever stood there: what it says is never evidence,
+// only a reminder to look.
+func (l *Ledger) Wait(ctx context.Context, w Waiting) error {
+	value, err := json.Marshal(w)
+	if err != nil {
+		return fmt.Errorf("encoding waiting key: %w", err)
+	}
+	err = persist(ctx, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, swapTimeout)
+		defer cancel()
+		_, err := l.kv.Put(ctx, waitingKey(w.Order, w.Source, w.ID), value)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("storing waiting key of %s/%s: %w", w.Source, w.ID, err)
+	}
+	return nil
+}
+
+// Unwait deletes the key. Only for a command whose final event is stored.
+func (l *Ledger) Unwait(ctx context.Context, order int64, source, id string) error {
+	err := persist(ctx, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, swapTimeout)
+		defer cancel()
+		return streams.Remove(ctx, l.kv, waitingKey(order, source, id))
+	})
+	if err != nil {
+		return fmt.Errorf("deleting waiting key of %s/%s: %w", source, id, err)
+	}
+	return nil
+}
+
+// IsWaiting reads one key.
+func (l *Ledger) IsWaiting(ctx context.Context, order int64, source, id string) (Waiting, bool, error) {
+	var w Waiting
+	found := false
+	err := persist(ctx, func(ctx context.Context) error {
+		e, err := l.kv.Get(ctx, waitingKey(order, source, id))
+		if errors.Is(err, jetstream.ErrKeyNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		found = true
+		if err := json.Unmarshal(e.Value(), &w); err != nil {
+			return backoff.Permanent(fmt.Errorf("decoding %s: %w", e.Key(), err))
+		}
+		return nil
+	})
+	if err != nil {
+		return Waiting{}, false, fmt.Errorf("reading waiting key of %s/%s: %w", source, id, err)
+	}
+	return w, found, nil
+}
+
+// AllWaiting yields every waiting command as it stood when the listing began.
+// A key that cannot be read is yielded as an error, and the rest goes on.
+func (l *Ledger) AllWaiting(ctx context.Context) iter.Seq2[Waiting, error] {
+	return func(yield func(Waiting, error) bool) {
+		watch, err := l.kv.Watch(ctx, "waiting.>", jetstream.IgnoreDeletes())
+		if err != nil {
+			yield(Waiting{}, fmt.Errorf("listing waiting keys: %w", err))
+			return
+		}
+		defer func() { _ = watch.Stop() }()
+		for {
+			select {
+			case <-ctx.Done():
+				yield(Waiting{}, context.Cause(ctx))
+				return
+			case e, ok := <-watch.Updates():
+				if !ok || e == nil {
+					return
+				}
+				var w Waiting
+				if err := json.Unmarshal(e.Value(), &w); err != nil {
+					err = fmt.Errorf("decoding %s: %w", e.Key(), err)
+					if !yield(Waiting{}, err) {
+						return
+					}
+					continue
+				}
+				if !yield(w, nil) {
+					return
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,83 @@
+package worker
+
+import (
+	"context"
+	"time"
+
+	"certrecall/client"
+	"certrecall/worker/budget"
+	"certrecall/worker/gate"
+)
+
+// permit waits for the budget's leave to make one call now, and for the gates.
+// Every call pays: retries and reads too.
+func (w *Worker) permit(ctx context.Context, j *job) (budget.Permit, error) {
+	if reason, closed := w.gates.Closed(j.kind); closed {
+		return budget.Permit{}, errGate{reason}
+	}
+	began := time.Now()
+	p, err := w.budget.Acquire(ctx, j.lane)
+	if err != nil {
+		return p, err
+	}
+	w.metrics.budgetWait.WithLabelValues(string(j.cmd.Lane)).Observe(time.Since(began).Seconds())
+	if reason, closed := w.gates.Closed(j.kind); closed {
+		p.GiveBack()
+		return budget.Permit{}, errGate{reason}
+	}
+	return p, nil
+}
+
+// reader is DigiCert without the operations that change anything, each of
+// whose calls waits for a permit of the job's lane.
+func (w *Worker) reader(j *job) client.Reader {
+	return w.digicert.Reader(func(ctx context.Context, op client.Operation) error {
+		wait, stop := j.waiter(ctx)
+		defer stop()
+		if _, err := w.permit(wait, j); err != nil {
+			return err
+		}
+		if op == client.OpDuplicates {
+			j.attempts++
+		}
+		return nil
+	})
+}
+
+// sweepReader is DigiCert for the sweep of approvals: its calls wait for the
+// sweep's own share of the budget, and for the gates of revocations.
+func (w *Worker) sweepReader() client.Reader {
+	return w.digicert.Reader(func(ctx context.Context, _ client.Operation) error {
+		if reason, closed := w.gates.Closed(gate.Revocations); closed {
+			return errGate{reason}
+		}
+		_, err := w.budget.Acquire(ctx, budget.Sweep)
+		return err
+	})
+}
+
+// waiter is ctx, ended also when nothing new may begin for the job.
+func (j *job) waiter(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(j.wait, func() { cancel(context.Cause(j.wait)) })
+	return ctx, func() { stop(); cancel(nil) }
+}
+
+// observe hears of every HTTP attempt that ended, of whichever command.
+func (w *Worker) observe(c client.Call) {
+	w.gates.Report(c)
+	switch c.Class {
+	case client.ClassThrottled:
+		w.budget.Throttled(c.Began, c.RetryAfter)
+	case "":
+		w.budget.Succeeded()
+	case client.ClassUnavailable, client.ClassKeyRefused, client.ClassForbidden, client.ClassNotFound,
+		client.ClassRefused, client.ClassOutcomeUnknown, client.ClassNeverSent:
+	}
+	class := string(c.Class)
+	if class == "" {
+		class = "ok"
+	}
+	w.metrics.calls.WithLabelValues(string(c.Op), class).Inc()
+	w.metrics.callSeconds.WithLabelValues(string(c.Op)).Observe(c.Duration.Seconds())
+}

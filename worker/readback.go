@@ -1,0 +1,141 @@
+package worker
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"certrecall/client"
+	"certrecall/messages"
+	"certrecall/worker/ledger"
+)
+
+// readBack takes the order's lease, reads the order, and takes what it shows
+// into the record: after an unclear answer, after a refusal that may hide a
+// success, and before a new beginning. A verdict ends the command's turn.
+func (w *Worker) readBack(ctx context.Context, j *job, e ledger.Entry) (ledger.Entry, *verdict) {
+	owner, leased := rand.Text(), false
+	e, err := w.ledger.Update(ctx, e, func(r *ledger.Record) bool {
+		leased = r.TakeLease(owner, w.clock.Now(), w.cfg.CallTimeout+ledger.LeaseSlack)
+		return leased
+	})
+	if err != nil {
+		return e, new(w.tryLater(j, err))
+	}
+	if !leased {
+		return e, nil
+	}
+	w.at(stepLeased)
+	s, err := w.look(ctx, w.reader(j), j.cmd.OrderID, j.claimant.Target)
+	if err != nil {
+		return w.readFailed(ctx, j, e, owner, err)
+	}
+	w.at(stepRead)
+	e = w.record(ctx, e, func(r *ledger.Record) {
+		r.Release(owner)
+		r.Observe(j.claimant.Target, s.Reading, w.clock.Now())
+	})
+	w.at(stepObserved)
+	if s.Missing && e.Decide(j.claimant, w.clock.Now()).Next == ledger.Send {
+		// Nothing of ours is open and DigiCert does not know the order.
+		return w.endWith(ctx, j, e, missing(j.cmd))
+	}
+	return e, w.spentUntouched(ctx, j, &e)
+}
+
+// spentUntouched ends a command whose retry budget is over once its last PUT
+// reads as untouched.
+func (w *Worker) spentUntouched(ctx context.Context, j *job, e *ledger.Entry) *verdict {
+	n := e.Note(j.key)
+	a := e.Decide(j.claimant, w.clock.Now())
+	if n.Spent < w.cfg.RetryMaxElapsed || a.Next != ledger.Send && (a.Next != ledger.Later || a.Open) {
+		return nil
+	}
+	var v *verdict
+	*e, v = w.endWith(ctx, j, *e, outcome(messages.ErrorGaveUp, "tried for the whole retry budget; DigiCert shows no effect of it"))
+	return v
+}
+
+func (w *Worker) endWith(ctx context.Context, j *job, e ledger.Entry, o ledger.Outcome) (ledger.Entry, *verdict) {
+	e, _, err := w.end(ctx, j, e, o, false)
+	if err != nil {
+		return e, new(w.tryLater(j, err))
+	}
+	return e, nil
+}
+
+func missing(c messages.Command) ledger.Outcome {
+	return outcome(messages.ErrorOrderNotFound, fmt.Sprintf("order_id: DigiCert does not know order %d, or the key may not see it", c.OrderID))
+}
+
+// readFailed gives the lease back and says when to try again. Nothing is held
+// against a command whose read was not allowed to begin.
+func (w *Worker) readFailed(ctx context.Context, j *job, e ledger.Entry, owner string, err error) (ledger.Entry, *verdict) {
+	release := func(r *ledger.Record) { r.Release(owner) }
+	if harmless(err) || j.wait.Err() != nil {
+		e = w.record(ctx, e, release)
+		if errors.Is(err, client.ErrThrottled) {
+			return e, new(giveBack(w.untilNotBefore(), err))
+		}
+		return e, new(w.tryLater(j, err))
+	}
+	if failure, ok := errors.AsType[*client.Error](err); ok && failure.Class == client.ClassForbidden {
+		if refused, judgeErr := w.gates.Judge(ctx, failure); refused || judgeErr != nil {
+			return w.record(ctx, e, release), new(giveBack(time.Second, err))
+		}
+	}
+	return w.failed(ctx, j, e, err, release)
+}
+
+// belongs makes sure, before the first PUT for one certificate, that it is the
+// order's: DigiCert would revoke whatever certificate the id names.
+func (w *Worker) belongs(ctx context.Context, j *job, e ledger.Entry) (ledger.Entry, *verdict) {
+	if j.claimant.Target == ledger.WholeOrder || e.Member(j.claimant.Target) {
+		return e, nil
+	}
+	s, err := w.look(ctx, w.reader(j), j.cmd.OrderID, j.claimant.Target)
+	if err != nil {
+		return w.readFailed(ctx, j, e, "", err)
+	}
+	switch {
+	case s.Missing:
+		return w.endWith(ctx, j, e, missing(j.cmd))
+	case !s.member:
+		return w.endWith(ctx, j, e, outcome(messages.ErrorCertificateNotInOrder, fmt.Sprintf(
+			"certificate_id: %d is not among the certificates, duplicates and reissues of order %d; nothing was sent", j.cmd.CertificateID, j.cmd.OrderID)))
+	}
+	return w.record(ctx, e, func(r *ledger.Record) {
+		r.SetMember(j.claimant.Target)
+		r.Observe(j.claimant.Target, s.Reading, w.clock.Now())
+	}), nil
+}
+
+// adopt relies on a request that another caused, after one fresh read of it. A
+// decision made before the command was received does not answer it.
+func (w *Worker) adopt(ctx context.Context, j *job, e ledger.Entry, q ledger.Request) (ledger.Entry, *verdict) {
+	now, err := w.reader(j).Request(ctx, q.ID)
+	gone := errors.Is(err, client.ErrNotFound)
+	if err != nil && !gone {
+		return w.readFailed(ctx, j, e, "", err)
+	}
+	fresh := seen(now)
+	fresh.ID = q.ID
+	if gone {
+		fresh.Status = ledger.RequestGone
+	}
+	if fresh.Waits() {
+		fresh.By, fresh.Reason = q.By, q.Reason
+		return e, new(w.park(ctx, j, e, fresh))
+	}
+	if fresh.Status == "approved" || gone {
+		e = w.record(ctx, e, func(r *ledger.Record) { r.Decided(j.claimant.Target, fresh, w.clock.Now()) })
+		e, v := w.readBack(ctx, j, e)
+		if a := e.Decide(j.claimant, w.clock.Now()); v == nil && a.Next == ledger.Adopt && a.Request.ID == q.ID {
+			return e, new(w.park(ctx, j, e, a.Request)) // approved, and about to take effect
+		}
+		return e, v
+	}
+	return w.record(ctx, e, func(r *ledger.Record) { r.Decided(j.claimant.Target, fresh, w.clock.Now()) }), nil
+}

@@ -1,0 +1,199 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"certrecall/messages"
+	"certrecall/worker/ledger"
+)
+
+// revoke carries a revocation as far as it can be carried now. The claim, the
+// first event of the chain, is stored before anything else; then the ledger is
+// asked what is known and what may be done, step by step, until something is
+// decided, waits for an administrator, or has to wait for another try. Every
+// step may be cut off by a crash: the next delivery begins at the top and
+// finds what was stored.
+func (w *Worker) revoke(ctx context.Context, d *delivery, j *job) verdict {
+	fresh, err := w.claim(ctx, j)
+	switch {
+	case errors.Is(err, errConflict):
+		return w.conflict(ctx, d, j)
+	case errors.Is(err, errAnswered):
+		return w.answered(ctx, j)
+	case err != nil:
+		return w.tryLater(j, err)
+	}
+	w.at(stepClaimed)
+	if !j.cmd.Deadline.IsZero() {
+		j.waits = true
+		if err := w.ledger.Wait(ctx, j.waiting(ledger.Queued, j.received)); err != nil {
+			return w.tryLater(j, err)
+		}
+		w.at(stepQueuedKey)
+	}
+	e := ledger.Fresh(j.cmd.OrderID)
+	if !fresh {
+		if e, err = w.ledger.Load(ctx, j.cmd.OrderID); err != nil {
+			return w.tryLater(j, err)
+		}
+	}
+	return w.pursue(ctx, j, e)
+}
+
+// claim stores revoke-accepted as the first event of the chain. It reports
+// whether it was stored now, and so nothing was done for the command before.
+func (w *Worker) claim(ctx context.Context, j *job) (fresh bool, err error) {
+	if j.deliveries > 1 {
+		if j.chain, err = w.readChain(ctx, j.cmd.Source, j.cmd.ID); err != nil {
+			return false, err
+		}
+		if j.chain.digest != "" {
+			return false, j.judgeChain()
+		}
+	}
+	at := j.chain.last
+	if err := w.say(ctx, j, w.event(j, messages.EventRevokeAccepted)); err != nil {
+		return false, err
+	}
+	// Another's claim of the same command has moved the chain on without us.
+	return j.deliveries == 1 && at == 0 && j.chain.name == messages.EventRevokeAccepted, j.judgeChain()
+}
+
+func (j *job) judgeChain() error {
+	switch {
+	case j.chain.digest != "" && j.chain.digest != j.digest:
+		return errConflict
+	case j.chain.final():
+		return errAnswered
+	}
+	return nil
+}
+
+// answered ends a repeat of a command that has its final event, and finishes
+// what a crash after that event may have left.
+func (w *Worker) answered(ctx context.Context, j *job) verdict {
+	j.waits = true
+	if err := w.tidy(ctx, j); err != nil {
+		return w.tryLater(j, err)
+	}
+	return verdict{do: done, outcome: outcomeAnswered}
+}
+
+// pursue asks the ledger and does what it answers, until the command has a verdict.
+func (w *Worker) pursue(ctx context.Context, j *job, e ledger.Entry) verdict {
+	for {
+		if err := ctx.Err(); err != nil {
+			return w.tryLater(j, context.Cause(ctx))
+		}
+		answer := e.Decide(j.claimant, w.clock.Now())
+		if o, stop := w.stopped(j, answer); stop {
+			next, ended, err := w.end(ctx, j, e, o, false)
+			if err != nil {
+				return w.tryLater(j, err)
+			}
+			if e = next; ended {
+				continue
+			}
+		}
+		var v *verdict
+		switch answer.Next {
+		case ledger.Send:
+			if e, v = w.belongs(ctx, j, e); v == nil {
+				e, v = w.send(ctx, j, e)
+			}
+		case ledger.Read:
+			e, v = w.readBack(ctx, j, e)
+		case ledger.Await:
+			v = new(w.park(ctx, j, e, answer.Request))
+		case ledger.Adopt:
+			e, v = w.adopt(ctx, j, e, answer.Request)
+		case ledger.Later:
+			v = new(w.wait(answer))
+		case ledger.Finish:
+			v = new(w.finish(ctx, j, e, answer))
+		}
+		if v != nil {
+			return *v
+		}
+	}
+}
+
+// wait gives the message back until something may be done. A lease of another
+// attempt is usually given up long before it ends, so it is looked at sooner.
+func (w *Worker) wait(a ledger.Answer) verdict {
+	delay := a.Until.Sub(w.clock.Now())
+	if a.Why == ledger.WhyLease {
+		delay = min(delay, w.cfg.AckWait)
+	}
+	return retryIn(max(delay, 10*time.Millisecond), errors.New(string(a.Why)))
+}
+
+// stopped finds a reason not to send anything more for the command. It is
+// asked only where nothing of the command's own is open.
+func (w *Worker) stopped(j *job, a ledger.Answer) (ledger.Outcome, bool) {
+	if a.Open || a.Next == ledger.Finish || a.Next == ledger.Await || j.parked && a.Next == ledger.Adopt {
+		return ledger.Outcome{}, false
+	}
+	fail := func(t messages.ErrorType, detail string) (ledger.Outcome, bool) {
+		return ledger.Outcome{Kind: string(messages.EventRevokeFailed), Refusal: ledger.Refusal{Type: string(t), Detail: detail}}, true
+	}
+	switch {
+	case j.poisoned:
+		return fail(messages.ErrorPoison, poisonDetail)
+	case w.expired(j.cmd):
+		return fail(messages.ErrorExpired, fmt.Sprintf("expires: the command was not to be carried out after %s; nothing was sent", j.cmd.Expires.Format(time.RFC3339)))
+	}
+	if c, cancelled := w.gates.Cancelled(j.cmd, j.received); cancelled {
+		return ledger.Outcome{Kind: string(messages.EventRevokeCancelled), Refusal: ledger.Refusal{Detail: c.String()}}, true
+	}
+	if why, protected := w.protected.reason(j.cmd.OrderID); protected {
+		return fail(messages.ErrorProtectedOrder, fmt.Sprintf("order_id: %d is protected from revocation: %s", j.cmd.OrderID, why))
+	}
+	return ledger.Outcome{}, false
+}
+
+func (w *Worker) expired(c messages.Command) bool {
+	return !c.Expires.IsZero() && !w.clock.Now().Before(c.Expires)
+}
+
+// end writes the outcome down in the order's record before it is said, so that
+// no Begin can come between. It reports false if the record does not allow it:
+// something of the command's own is open after all.
+func (w *Worker) end(ctx context.Context, j *job, e ledger.Entry, o ledger.Outcome, force bool) (ledger.Entry, bool, error) {
+	ended := false
+	e, err := w.ledger.Update(ctx, e, func(r *ledger.Record) bool {
+		ended = r.End(j.claimant, w.clock.Now(), o, force)
+		return ended
+	})
+	w.at(stepMarked)
+	return e, ended, err
+}
+
+// park writes the waiting key and says revoke-requested: from then on the
+// sweep follows the request, and the message is acked.
+func (w *Worker) park(ctx context.Context, j *job, e ledger.Entry, q ledger.Request) verdict {
+	adopted := q.By != j.key
+	if !j.parked {
+		key := j.waiting(ledger.Parked, w.clock.Now())
+		key.RequestID, key.Adopted = q.ID, adopted
+		if err := w.ledger.Wait(ctx, key); err != nil {
+			return w.tryLater(j, err)
+		}
+	}
+	w.at(stepParkedKey)
+	ev := w.event(j, messages.EventRevokeRequested)
+	ev.RequestID, ev.Status, ev.Request, ev.Already = q.ID, q.Status, q.Raw, adopted
+	ev.Attempts = e.Note(j.key).Attempts
+	switch err := w.say(ctx, j, ev); {
+	case errors.Is(err, errAnswered):
+		return w.answered(ctx, j)
+	case err != nil:
+		return w.tryLater(j, err)
+	}
+	w.at(stepRequestedSaid)
+	j.waits = true
+	return verdict{do: done, outcome: outcomeWaiting}
+}

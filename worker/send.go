@@ -1,0 +1,270 @@
+package worker
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+
+	"certrecall/client"
+	"certrecall/messages"
+	"certrecall/worker/budget"
+	"certrecall/worker/ledger"
+)
+
+// recordTimeout bounds how long an answer of DigiCert is offered to the
+// record. Should it fail, the attempt stays open and its outcome is read back.
+const recordTimeout = time.Minute
+
+// shutdownRecordTimeout is what remains for it once the grace is over.
+const shutdownRecordTimeout = 5 * time.Second
+
+// send makes the one PUT: permit, Begin, PUT, record. Only a Begin that was
+// swapped in leads to a PUT, and a PUT starts only if the lease outlives its
+// time-out. A verdict ends the command's turn; without one the ledger is asked
+// again.
+func (w *Worker) send(ctx context.Context, j *job, e ledger.Entry) (ledger.Entry, *verdict) {
+	wait, stop := j.waiter(ctx)
+	defer stop()
+	p, err := w.permit(wait, j)
+	if err != nil {
+		return e, new(w.tryLater(j, err))
+	}
+	w.at(stepPermitted)
+	if j.pastDeadline() {
+		p.GiveBack()
+		return e, new(w.tryLater(j, errLeaseLost))
+	}
+	owner := rand.Text()
+	e, began, err := w.begin(ctx, j, e, owner)
+	if err != nil || !began {
+		p.GiveBack()
+		if err != nil {
+			return e, new(w.tryLater(j, err))
+		}
+		return e, nil
+	}
+	w.at(stepBegun)
+	if e, err = w.readyToSend(wait, j, e, owner, p); err != nil {
+		e = w.record(ctx, e, func(r *ledger.Record) { r.TakeBack(j.claimant, owner, false) })
+		return e, new(w.tryLater(j, err))
+	}
+	receipt, err := w.put(j)
+	w.at(stepAnswered)
+	e, v := w.recordAnswer(ctx, j, e, owner, receipt, err)
+	w.at(stepRecorded)
+	return e, v
+}
+
+// begin swaps the attempt in. After a swap whose answer was lost the record is
+// read: if it shows our attempt, a second swap on top of it makes that certain.
+// It reports false if another was first.
+func (w *Worker) begin(ctx context.Context, j *job, e ledger.Entry, owner string) (ledger.Entry, bool, error) {
+	for {
+		if err := e.Begin(j.claimant, owner, w.clock.Now(), w.cfg.CallTimeout); err != nil {
+			return e, false, nil
+		}
+		next, err := w.ledger.Swap(ctx, e)
+		if err == nil {
+			return next, true, nil
+		}
+		lost := errors.Is(err, ledger.ErrLost)
+		if e, err = w.ledger.Load(ctx, j.cmd.OrderID); err != nil {
+			return e, false, err
+		}
+		if lost && (e.Lease == nil || e.Lease.Owner != owner) {
+			return e, false, nil
+		}
+	}
+}
+
+// readyToSend is the last look before the socket: the permit is fresh, or
+// replaced under the held lease; the gates are open; the lease outlives the call.
+func (w *Worker) readyToSend(wait context.Context, j *job, e ledger.Entry, owner string, p budget.Permit) (ledger.Entry, error) {
+	for !p.Fresh() {
+		p.GiveBack()
+		var err error
+		if p, err = w.permit(wait, j); err != nil {
+			return e, err
+		}
+		if e.Lease.Until.Sub(w.clock.Now()) < w.cfg.CallTimeout+ledger.LeaseSlack/2 {
+			var held bool
+			if e, held, err = w.begin(wait, j, e, owner); err != nil || !held {
+				p.GiveBack()
+				return e, errors.Join(errLeaseLost, err)
+			}
+		}
+	}
+	reason, closed := w.gates.Closed(j.kind)
+	switch {
+	case closed:
+		p.GiveBack()
+		return e, errGate{reason}
+	case wait.Err() != nil:
+		p.GiveBack()
+		return e, context.Cause(wait)
+	case j.pastDeadline(), e.Lease.Until.Sub(w.clock.Now()) < w.cfg.CallTimeout:
+		p.GiveBack()
+		return e, errLeaseLost
+	}
+	return e, nil
+}
+
+func (j *job) pastDeadline() bool {
+	return j.deadline != nil && !time.Now().Before(j.deadline())
+}
+
+// put calls DigiCert. It runs under the worker's own context, not the
+// message's: a PUT that is cut off has an unclear outcome, so nothing but the
+// end of the shutdown grace cuts it off.
+func (w *Worker) put(j *job) (client.Receipt, error) {
+	began := time.Now()
+	defer func() { j.calls += time.Since(began) }()
+	body := client.Revocation{
+		Comments: j.cmd.Comments + j.cmd.Suffix(), Reason: string(j.cmd.RevocationReason), SkipApproval: j.cmd.SkipApproval,
+	}
+	if j.cmd.CertificateID != 0 {
+		return w.digicert.RevokeCertificate(w.calling, j.cmd.CertificateID, body)
+	}
+	return w.digicert.RevokeOrder(w.calling, j.cmd.OrderID, body)
+}
+
+// record offers what was learnt to the order's record, past the lease and past
+// the message's deadline too: the compare-and-swap decides. If it cannot be
+// stored the attempt stays open, and the next look reads it back.
+func (w *Worker) record(ctx context.Context, e ledger.Entry, learnt func(*ledger.Record)) ledger.Entry {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	stop := context.AfterFunc(w.calling, func() { time.AfterFunc(shutdownRecordTimeout, cancel) })
+	defer stop()
+	next, err := w.ledger.Update(ctx, e, func(r *ledger.Record) bool { learnt(r); return true })
+	if err != nil {
+		w.log.Warn("what DigiCert answered could not be stored; it will be read back", fieldOrder(e.Order), fieldError(err))
+	}
+	return next
+}
+
+// recordAnswer stores what the PUT came to.
+func (w *Worker) recordAnswer(ctx context.Context, j *job, e ledger.Entry, owner string, receipt client.Receipt, err error) (ledger.Entry, *verdict) {
+	now := w.clock.Now()
+	if err == nil {
+		if receipt.Request == nil {
+			return w.record(ctx, e, func(r *ledger.Record) { r.EndRevoked(j.claimant, owner, now) }), nil
+		}
+		q := seen(*receipt.Request)
+		e = w.record(ctx, e, func(r *ledger.Record) { r.EndRequested(j.claimant, owner, now, q) })
+		if q.Status == "approved" {
+			return w.readBack(ctx, j, e)
+		}
+		return e, nil
+	}
+	failure, ok := errors.AsType[*client.Error](err)
+	if !ok {
+		failure = &client.Error{Class: client.ClassOutcomeUnknown, Err: err}
+	}
+	switch failure.Class {
+	case client.ClassThrottled:
+		e = w.record(ctx, e, func(r *ledger.Record) { r.TakeBack(j.claimant, owner, false) })
+		return e, new(giveBack(w.untilNotBefore(), err))
+	case client.ClassNeverSent:
+		return w.failed(ctx, j, e, err, func(r *ledger.Record) { r.TakeBack(j.claimant, owner, false) })
+	case client.ClassKeyRefused, client.ClassForbidden:
+		return w.denied(ctx, j, e, owner, failure)
+	case client.ClassNotFound, client.ClassRefused:
+		no := refusal(failure)
+		return w.record(ctx, e, func(r *ledger.Record) { r.EndRefused(j.claimant, owner, now, no) }), nil
+	case client.ClassOutcomeUnknown, client.ClassUnavailable:
+		e, v := w.failed(ctx, j, e, err, func(r *ledger.Record) { r.EndUnclear(j.claimant, owner, now) })
+		if v != nil && j.wait.Err() == nil && !errors.Is(v.err, errBudgetSpent) {
+			v = nil // the truth may be readable at once
+		}
+		return e, v
+	}
+	return e, new(w.tryLater(j, err))
+}
+
+// maxDenials is how often DigiCert may answer 401 or 403 to one command, while
+// the neutral probe passes, before that is its final answer.
+const maxDenials = 3
+
+// denied judges a 401 or 403 by the neutral probe: if that is refused too, it
+// is the key, and nothing is held against the command; else the refusal was
+// the command's own.
+func (w *Worker) denied(ctx context.Context, j *job, e ledger.Entry, owner string, failure *client.Error) (ledger.Entry, *verdict) {
+	keyRefused, err := w.gates.Judge(ctx, failure)
+	if err != nil || keyRefused {
+		e = w.record(ctx, e, func(r *ledger.Record) { r.TakeBack(j.claimant, owner, true) })
+		return e, new(giveBack(time.Second, errors.Join(failure, err)))
+	}
+	now, denials := w.clock.Now(), 0
+	delay := w.backoffDelay(e.Note(j.key).Failures + 1)
+	e = w.record(ctx, e, func(r *ledger.Record) {
+		if t := r.Targets[j.claimant.Target]; t == nil || t.Attempt == nil || t.Attempt.Owner != owner {
+			return
+		}
+		if denials = r.Deny(j.claimant, now); denials >= maxDenials {
+			r.EndRefused(j.claimant, owner, now, refusal(failure))
+			return
+		}
+		r.TakeBack(j.claimant, owner, true)
+		r.Failed(j.claimant, now, 0, delay)
+	})
+	if denials >= maxDenials {
+		return e, nil
+	}
+	return e, new(retryIn(delay, failure))
+}
+
+func refusal(e *client.Error) ledger.Refusal {
+	return ledger.Refusal{Detail: e.Error(), Status: e.Status, Code: e.Code}
+}
+
+var errBudgetSpent = errors.New("the time to keep trying is over")
+
+// failed dates a failed call, stores what else was learnt of it, and says when
+// the next try is due; or, if the retry budget is spent, ends the command: as
+// gave-up if its target reads untouched, as outcome-unknown if that cannot be
+// read.
+func (w *Worker) failed(ctx context.Context, j *job, e ledger.Entry, cause error, learnt func(*ledger.Record)) (ledger.Entry, *verdict) {
+	now, dated := w.clock.Now(), false
+	var delay time.Duration
+	e = w.record(ctx, e, func(r *ledger.Record) {
+		learnt(r)
+		if n := r.Note(j.key); !dated || !n.Last.Equal(now) {
+			delay = w.backoffDelay(n.Failures + 1)
+			r.Failed(j.claimant, now, w.spent(n, j.kind, now), delay)
+			dated = true
+		}
+	})
+	if e.Note(j.key).Spent < w.cfg.RetryMaxElapsed {
+		return e, new(retryIn(delay, cause))
+	}
+	answer := e.Decide(j.claimant, now)
+	var o ledger.Outcome
+	switch {
+	case !answer.Open:
+		o = outcome(messages.ErrorGaveUp, "nothing was done at DigiCert; the last failure: "+cause.Error())
+	case isReadFailure(cause):
+		o = outcome(messages.ErrorOutcomeUnknown, "whether the revocation took effect could not be read; look at the order in CertCentral; the last failure: "+cause.Error())
+	default:
+		return e, nil // the unclear PUT is read back first
+	}
+	next, ended, err := w.end(ctx, j, e, o, answer.Open)
+	if err != nil || !ended {
+		return next, new(retryIn(delay, errors.Join(errBudgetSpent, cause, err)))
+	}
+	return next, nil
+}
+
+func outcome(t messages.ErrorType, detail string) ledger.Outcome {
+	return ledger.Outcome{Kind: string(messages.EventRevokeFailed), Refusal: ledger.Refusal{Type: string(t), Detail: detail}}
+}
+
+func isReadFailure(err error) bool {
+	e, ok := errors.AsType[*client.Error](err)
+	return ok && e.Op != client.OpRevokeOrder && e.Op != client.OpRevokeCertificate
+}
+
+func (w *Worker) untilNotBefore() time.Duration {
+	return max(time.Until(w.budget.NotBefore()), time.Second)
+}

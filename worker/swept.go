@@ -1,0 +1,160 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"certrecall/client"
+	"certrecall/messages"
+	"certrecall/worker/ledger"
+)
+
+// sweptCommands is the worker as the sweep of approvals needs it: commands
+// that have no message any more go on from their waiting keys, through the
+// same path as all others.
+type sweptCommands struct{ w *Worker }
+
+// fromKey makes a job of a waiting key.
+func (w *Worker) fromKey(ctx context.Context, k ledger.Waiting) (*job, error) {
+	lane, source, err := w.cfg.Names.ParseCommandSubject(k.Subject)
+	if err != nil {
+		return nil, err
+	}
+	cmd, err := messages.DecodeCommand(lane, source, k.Header, k.Body)
+	if err != nil {
+		return nil, fmt.Errorf("decoding the waiting command %s/%s: %w", k.Source, k.ID, err)
+	}
+	j := newJob(cmd)
+	j.subject, j.header, j.body = k.Subject, k.Header, k.Body
+	j.origin, j.sequence, j.deliveries, j.received = k.Origin, k.Sequence, k.Deliveries, k.ReceivedAt
+	j.claimant.Received = k.ReceivedAt
+	j.parked, j.waits, j.wait = k.Phase == ledger.Parked, true, ctx
+	return j, nil
+}
+
+// Pursue goes on with a command from its waiting key. What it comes to is in
+// the streams and the record; a failure is tried again by the next sweep.
+func (s sweptCommands) Pursue(ctx context.Context, k ledger.Waiting) error {
+	return s.with(ctx, k, func(ctx context.Context, j *job) error {
+		e, err := s.w.ledger.Load(ctx, k.Order)
+		if err != nil {
+			return err
+		}
+		if a := e.Decide(j.claimant, s.w.clock.Now()); !j.parked && a.Next != ledger.Finish {
+			return nil // its message is in the stream
+		}
+		return s.report(j, s.w.pursue(ctx, j, e))
+	})
+}
+
+// Reread reads the order into the record, and goes on with the command.
+func (s sweptCommands) Reread(ctx context.Context, k ledger.Waiting) error {
+	return s.with(ctx, k, func(ctx context.Context, j *job) error {
+		e, err := s.w.ledger.Load(ctx, k.Order)
+		if err != nil {
+			return err
+		}
+		if a := e.Decide(j.claimant, s.w.clock.Now()); a.Next == ledger.Finish {
+			return s.report(j, s.w.pursue(ctx, j, e))
+		}
+		e, v := s.w.readBack(ctx, j, e)
+		if v != nil {
+			return v.err
+		}
+		if a := e.Decide(j.claimant, s.w.clock.Now()); !j.parked && a.Next != ledger.Finish {
+			return nil
+		}
+		return s.report(j, s.w.pursue(ctx, j, e))
+	})
+}
+
+// with does something for a waiting command that has no final event yet; what
+// is left of one that has is removed.
+func (s sweptCommands) with(ctx context.Context, k ledger.Waiting, do func(context.Context, *job) error) error {
+	j, err := s.w.fromKey(ctx, k)
+	if err != nil {
+		return err
+	}
+	release, err := s.w.orders.lock(ctx, k.Order)
+	if errors.Is(err, errOrderBusy) {
+		return nil // whoever is at it here, the next sweep looks again
+	}
+	if err != nil {
+		return err
+	}
+	defer release()
+	if j.chain, err = s.w.readChain(ctx, k.Source, k.ID); err != nil {
+		return err
+	}
+	switch err := j.judgeChain(); {
+	case errors.Is(err, errAnswered):
+		return s.w.tidy(ctx, j)
+	case err != nil:
+		return fmt.Errorf("waiting command %s: %w", j.key, err)
+	}
+	return do(ctx, j)
+}
+
+func (s sweptCommands) report(j *job, v verdict) error {
+	if v.do == done && v.outcome != outcomeWaiting {
+		s.w.reportJob(j, v)
+	}
+	if _, gated := errors.AsType[errGate](v.err); gated {
+		return nil
+	}
+	if v.do == again && v.outcome == outcomeRetry {
+		return nil // the next sweep is the retry
+	}
+	return v.err
+}
+
+// Overdue says revoke-overdue, once.
+func (s sweptCommands) Overdue(ctx context.Context, k ledger.Waiting) error {
+	return s.with(ctx, k, func(ctx context.Context, j *job) error {
+		e, err := s.w.ledger.Load(ctx, k.Order)
+		if err != nil {
+			return err
+		}
+		ev := s.w.event(j, messages.EventRevokeOverdue)
+		ev.Attempts, ev.RequestID = e.Note(j.key).Attempts, k.RequestID
+		if q, known := e.Request(k.RequestID); known {
+			ev.Status, ev.Already = q.Status, q.By != j.key
+		}
+		if err := s.w.say(ctx, j, ev); err != nil {
+			if errors.Is(err, errAnswered) {
+				return s.w.tidy(ctx, j)
+			}
+			return err
+		}
+		s.w.metrics.deadlinesMissed.Inc()
+		k.OverdueSaid = true
+		return s.w.ledger.Wait(ctx, k)
+	})
+}
+
+// Decided takes a fresh read of a request into the record.
+func (s sweptCommands) Decided(ctx context.Context, k ledger.Waiting, q client.Request, gone bool) error {
+	fresh := seen(q)
+	fresh.ID = k.RequestID
+	if gone {
+		fresh.Status = ledger.RequestGone
+	}
+	_, err := s.w.ledger.Update(ctx, ledger.Fresh(k.Order), func(r *ledger.Record) bool {
+		if _, known := r.Request(fresh.ID); !known {
+			return false
+		}
+		r.Decided(k.Target, fresh, s.w.clock.Now())
+		return true
+	})
+	return err
+}
+
+// StillApproved warns of an approval without effect; asking goes on.
+func (s sweptCommands) StillApproved(k ledger.Waiting, since time.Time) {
+	s.w.log.Warn("a revocation request is approved, but its order does not read revoked; still asking",
+		fieldOrder(k.Order), zap.Int64("request_id", k.RequestID), zap.String("command_id", k.ID), zap.String("source", k.Source), zap.Time("approved_seen", since))
+}

@@ -1,0 +1,214 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.uber.org/zap"
+
+	"certrecall/client"
+	"certrecall/messages"
+	"certrecall/worker/approvals"
+	"certrecall/worker/budget"
+	"certrecall/worker/gate"
+	"certrecall/worker/ledger"
+	"certrecall/worker/streams"
+)
+
+// Worker carries commands. Make one with [New] and [Worker.Run] it once.
+type Worker struct {
+	cfg      Config
+	log      *zap.Logger
+	js       jetstream.JetStream
+	digicert *client.Client
+	clock    *streams.Clock
+	metrics  *metrics
+	started  time.Time
+
+	// Set by open, before anything is pulled.
+	opened atomic.Pointer[streams.Stores]
+	ledger *ledger.Ledger
+	budget *budget.Budget
+	gates  *gate.Gates
+
+	protected *protectedOrders
+	poison    *poison
+	orders    orderLocks
+
+	// calling is the context of PUTs: it ends when the shutdown grace does.
+	calling context.Context
+	// pulling ends when the worker is asked to stop: nothing new begins.
+	pulling context.Context
+
+	health health
+	hook   func(step) // tests stop the worker here
+}
+
+// New checks the configuration and prepares a worker. It starts nothing.
+func New(cfg Config) (*Worker, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	js, err := jetstream.New(cfg.Conn)
+	if err != nil {
+		return nil, fmt.Errorf("preparing JetStream: %w", err)
+	}
+	w := &Worker{cfg: cfg, log: cfg.Log, js: js, clock: streams.NewClock(js, cfg.Names.CommandsStream())}
+	w.metrics = newMetrics(cfg.Registry, cfg.Version)
+	w.poison = newPoison(w)
+	if w.protected, err = newProtectedOrders(cfg.ProtectedOrders); err != nil {
+		return nil, err
+	}
+	d := cfg.DigiCert
+	d.CallTimeout = cfg.CallTimeout
+	d.Observe = w.observe
+	d.MaxIdleConns = max(d.MaxIdleConns, 3*cfg.Concurrency+8)
+	if w.digicert, err = client.New(d); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *Worker) stores() *streams.Stores { return w.opened.Load() }
+
+// Run works until ctx ends: then it stops pulling, lets the calls in flight
+// end within the shutdown grace and records them, gives everything else back,
+// and returns nil. It returns an error only for what waiting does not mend.
+func (w *Worker) Run(ctx context.Context) error {
+	w.started = time.Now()
+	calling, cut := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cut(nil)
+	w.calling, w.pulling = calling, ctx
+	if err := w.open(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	// Everything that serves the commands in hand outlives the pulling.
+	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))
+	var servants sync.WaitGroup
+	w.serve(serving, &servants)
+
+	grace := time.AfterFunc(time.Duration(1<<62), func() {})
+	stop := context.AfterFunc(ctx, func() {
+		grace.Stop()
+		grace = time.AfterFunc(w.cfg.ShutdownGrace, func() { cut(errGraceOver) })
+	})
+	defer stop()
+	var lanes sync.WaitGroup
+	for _, lane := range messages.Lanes() {
+		lanes.Go(func() { w.runLane(ctx, lane) })
+	}
+	lanes.Go(func() { w.sweeper().Run(ctx) })
+	lanes.Go(func() { w.watchQueues(ctx) })
+	w.log.Info("working", zap.String("prefix", w.cfg.Names.Prefix()), zap.Int("concurrency", w.cfg.Concurrency),
+		zap.Stringer("rate_limit", w.cfg.Limits), zap.Stringer("server_clock_offset", w.clock.Offset()))
+	lanes.Wait()
+	w.log.Info("stopped pulling; nothing is in hand any more")
+	stopServing()
+	servants.Wait()
+	w.digicert.CloseIdleConnections()
+	return nil
+}
+
+var errGraceOver = errors.New("the shutdown grace is over")
+
+// open provisions and opens streams and buckets, and waits for them for as
+// long as it takes; /readyz says what is missing.
+func (w *Worker) open(ctx context.Context) error {
+	said := ""
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		err := w.tryOpen(ctx)
+		if err == nil {
+			w.health.opened()
+			return nil
+		}
+		if refusal, ok := errors.AsType[*streams.Refusal](err); ok {
+			return refusal
+		}
+		w.health.missing(err)
+		if said != err.Error() {
+			said = err.Error()
+			w.log.Warn("waiting for NATS and its streams", zap.Error(err))
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(rand.N(pause) + pause/2):
+		}
+	}
+}
+
+func (w *Worker) tryOpen(ctx context.Context) error {
+	if !w.cfg.Conn.IsConnected() {
+		err := w.cfg.Conn.LastError()
+		return fmt.Errorf("no connection to NATS at %s: %w", w.cfg.Conn.ConnectedUrlRedacted(), errors.Join(errNotConnected, err))
+	}
+	if w.cfg.Provision {
+		if err := streams.Apply(ctx, w.js, w.cfg.Names, streams.Options{AckWait: w.cfg.AckWait, Replicas: w.cfg.Replicas}); err != nil {
+			return err
+		}
+	} else if err := streams.Verify(ctx, w.js, w.cfg.Names); err != nil {
+		return err
+	}
+	if err := w.clock.Sync(ctx); err != nil {
+		return err
+	}
+	stores, err := streams.Open(ctx, w.js, w.cfg.Names)
+	if err != nil {
+		return err
+	}
+	w.opened.Store(&stores)
+	w.ledger = ledger.New(stores.Orders)
+	w.budget = budget.New(budget.Config{
+		KV: stores.Control, Limits: w.cfg.Limits, ListingShare: w.cfg.ListingShare, Now: w.clock.Now, Report: w.reportBudget,
+	})
+	w.gates = gate.New(gate.Config{
+		Control: stores.Control, Probe: w.probe, KeyChanged: w.cfg.KeyChanged,
+		NotBefore: w.budget.NotBefore, NotBeforeChanged: w.budget.NotBeforeChanged(), Changed: w.gateChanged,
+	})
+	return nil
+}
+
+var errNotConnected = errors.New("trying again until it answers")
+
+// serve starts what the commands in hand rely on; it ends with ctx.
+func (w *Worker) serve(ctx context.Context, wg *sync.WaitGroup) {
+	for name, run := range map[string]func(context.Context) error{
+		"budget": w.budget.Run, "gates": w.gates.Run, "clock": w.clock.Run, "protected orders": w.watchProtected,
+	} {
+		wg.Go(func() {
+			if err := run(ctx); err != nil && ctx.Err() == nil {
+				w.log.Error("a part of the worker ended; restart it", zap.String("part", name), zap.Error(err))
+				w.health.broken(name, err)
+			}
+		})
+	}
+}
+
+// probe is one neutral read: does DigiCert answer, and does it take the key?
+// It pays like every call, as a listing of the sweep does.
+func (w *Worker) probe(ctx context.Context) error {
+	if _, err := w.budget.Acquire(ctx, budget.Sweep); err != nil {
+		return err
+	}
+	return w.digicert.Reader(nil).Probe(ctx)
+}
+
+func (w *Worker) sweeper() *approvals.Sweeper {
+	return approvals.New(approvals.Config{
+		Control: w.stores().Control, Ledger: w.ledger, Poll: w.cfg.ApprovalPoll, Now: w.clock.Now,
+		Reader: w.sweepReader(), Commands: sweptCommands{w},
+		Failed: func(err error) {
+			w.log.Warn("the sweep of waiting requests could not do everything; the next one goes on", zap.Error(err))
+		},
+	})
+}
