@@ -68,7 +68,9 @@ type Client struct {
 	timeout   time.Duration
 	userAgent []string
 	observe   func(Call)
-	transport *http.Transport
+	// The transport is held by its methods alone: fmt must not find its way to a request in flight, which has the key.
+	roundTrip func(*http.Request) (*http.Response, error)
+	closeIdle func()
 }
 
 // New checks the configuration, all problems at once, and reads the CA file. It connects to nothing.
@@ -97,22 +99,23 @@ func New(cfg Config) (*Client, error) {
 	if err := errors.Join(problems...); err != nil {
 		return nil, fmt.Errorf("configuring the DigiCert client: %w", err)
 	}
-	c := &Client{
+	transport := newTransport(cfg, roots)
+	return &Client{
 		base:      base,
 		key:       cfg.Key,
 		timeout:   orDefault(cfg.CallTimeout, defaultCallTimeout),
 		userAgent: []string{orDefault(cfg.UserAgent, "certrecall")},
 		observe:   cfg.Observe,
-		transport: newTransport(cfg, roots),
-	}
-	return c, nil
+		roundTrip: transport.RoundTrip,
+		closeIdle: transport.CloseIdleConnections,
+	}, nil
 }
 
 // String names the server.
 func (c *Client) String() string { return "DigiCert client for " + c.base.String() }
 
 // CloseIdleConnections closes connections that no call uses. The client stays usable.
-func (c *Client) CloseIdleConnections() { c.transport.CloseIdleConnections() }
+func (c *Client) CloseIdleConnections() { c.closeIdle() }
 
 func newTransport(cfg Config, roots *x509.CertPool) *http.Transport {
 	dial := cfg.DialContext

@@ -142,3 +142,10 @@ func (e *Error) Is(target error) bool {
 	c, ok := target.(classError)
 	return ok && Class(c) == e.Class
 }
+
+// HasCode reports whether DigiCert's code is code, or code with a qualifier: not_found has not_found|order, and
+// required_param has required_param:comments.
+func (e *Error) HasCode(code string) bool {
+	rest, ok := strings.CutPrefix(e.Code, code)
+	return ok && code != "" && (rest == "" || rest[0] == '|' || rest[0] == ':')
+}

@@ -74,7 +74,7 @@ func (c *Client) send(ctx context.Context, x *exchange, key Secret) (int, *Error
 	if x.mutating() {
 		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { gained.Store(true) }})
 	}
-	resp, err := c.transport.RoundTrip(c.newRequest(ctx, x, key))
+	resp, err := c.roundTrip(c.newRequest(ctx, x, key))
 	if err != nil {
 		class := ClassUnavailable
 		if x.mutating() {

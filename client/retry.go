@@ -33,22 +33,24 @@ func (e errCallTimeout) Is(target error) bool { return target == context.Deadlin
 func (c *Client) bounded(ctx context.Context, x *exchange) *Error {
 	attempt, cancel := context.WithTimeoutCause(ctx, c.timeout, errCallTimeout(c.timeout))
 	defer cancel()
-	f := c.attempt(attempt, x)
-	return f
+	return c.attempt(attempt, x)
 }
 
 // read makes an exchange that changes nothing, repeating it while DigiCert is unavailable: full jitter, and at
-// least the Retry-After of the answer. It never waits past readPatience or the deadline of ctx: what cannot be
-// waited for is returned, with its delay, at once. A 429 is never repeated here.
+// least the Retry-After of the answer. It never waits past readPatience, in which the time that Admit takes does not
+// count, or past the deadline of ctx: what cannot be waited for is returned, with its delay, at once. A 429 is never
+// repeated here.
 func (r Reader) read(ctx context.Context, x *exchange) error {
 	began := time.Now()
 	var delays *backoff.ExponentialBackOff
 	for try := 0; ; try++ {
+		asked := time.Now()
 		if err := r.allowed(ctx, x.op); err != nil {
 			f := x.fail(ClassNeverSent, err)
 			f.Canceled = ctx.Err() != nil
 			return f
 		}
+		began = began.Add(time.Since(asked))
 		f := r.c.bounded(ctx, x)
 		if f == nil {
 			return nil
