@@ -1,0 +1,43 @@
+// Package gate says why no call to DigiCert may begin now, and waits until one
+// may. The loop, /readyz, the metric and the log all read the same reasons.
+//
+//	gates := gate.New(gate.Config{Control: kv, Conn: nc, Probe: reader.Probe, …})
+//	go gates.Run(ctx)
+//	err := gates.Wait(ctx, gate.Revocations) // before each pull
+//	reason, closed := gates.Closed(kind)     // again between permit and call
+//	gates.Report(call)                       // every call that ended
+//
+// # The gates
+//
+//   - [Paused]: an operator said so, for revocations, listings or both. Read
+//     from keys "pause.…" of the control bucket. Nothing starts before they
+//     were read once. A pause whose text cannot be read is a pause.
+//   - [NotBefore]: DigiCert answered 429 to somebody of the fleet.
+//   - [Circuit]: calls for at least three different orders failed, with no
+//     success of any call between. One order that always fails can never close
+//     it. It is closed for 1 s, then twice as long each time up to 15 s, until a
+//     neutral read succeeds; a command is never the probe. The time goes back to
+//     1 s only when a command's call succeeds, so that a DigiCert which answers
+//     the probe and nothing else is not hammered.
+//   - [KeyRefused]: DigiCert refuses the key. A 401 or 403 to a command is only
+//     a suspicion: the neutral read decides (see [Gates.Judge]). While it is
+//     closed the probe goes out after 30 s, then twice as long each time up to
+//     5 min, and at once when the key changes.
+//
+// Circuit and key share one probe, so that there is never more than one under
+// way. Commands stay in their stream while a gate is closed and burn nothing.
+//
+// # Cancellations
+//
+// Keys "cancel.…" of the same bucket stop commands by incident, source, order
+// or id: every command that the stream stored at or before the moment the
+// cancellation was stored, both by the server's clock. A later one is a new
+// decision of its producer. See [Gates.Cancelled] and [Cancel].
+//
+// # Crash
+//
+// Everything that operators said is in the bucket and read again at the next
+// start. The rest is this process's own experience and is made anew: a worker
+// that starts into an outage needs three failed orders to learn of it, or, with
+// Config.ProbeFirst, one probe to learn of a refused key.
+package gate

@@ -1,0 +1,259 @@
+package gate
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Kind is what a gate holds back.
+type Kind string
+
+// The kinds of commands. Both is every call.
+const (
+	Revocations Kind = "revocations"
+	Listings    Kind = "listings"
+	Both        Kind = ""
+)
+
+// Name names a gate, in /readyz, metrics and logs.
+type Name string
+
+// The gates.
+const (
+	Paused     Name = "paused"
+	NotBefore  Name = "not-before"
+	Circuit    Name = "circuit"
+	KeyRefused Name = "key-refused"
+)
+
+// Names lists every gate.
+func Names() []Name { return []Name{Paused, NotBefore, Circuit, KeyRefused} }
+
+// Reason says why a gate is closed.
+type Reason struct {
+	Gate   Name
+	Kind   Kind      // what it holds back
+	Since  time.Time // when it closed; for a pause, when the operator gave it
+	Detail string    // one line for people; never a secret
+}
+
+func (r Reason) holds(k Kind) bool { return r.Kind == Both || k == Both || r.Kind == k }
+
+// Config says what the gates listen to. Control and Probe are required.
+type Config struct {
+	// Control is the bucket with the operators' words.
+	Control jetstream.KeyValue
+	// Conn is the connection of Control: the watch starts anew as soon as it
+	// has reconnected. nil = it is restored by its heartbeats alone, which
+	// takes up to 20 s.
+	Conn *nats.Conn
+	// Probe is the neutral read (client.Reader.Probe): no retries, no command.
+	Probe func(ctx context.Context) error
+	// ProbeFirst lets nothing start before one probe told whether DigiCert
+	// accepts the key, so that a wrong key costs one call and not one a slot.
+	// An unclear answer, DigiCert down for example, lets commands start.
+	ProbeFirst bool
+	// KeyChanged carries a value when there is another key; nil = never.
+	KeyChanged <-chan struct{}
+	// NotBefore is the local time before which no call may begin; nil or zero = none.
+	NotBefore func() time.Time
+	// NotBeforeChanged carries a value after NotBefore changed; nil = never.
+	NotBeforeChanged <-chan struct{}
+	// Changed is called once when a gate closes and once when it opens, in this
+	// order. It must be quick, and may read the gates but not Report or Judge.
+	Changed func(r Reason, closed bool)
+	// Now is the clock for Since and ClosedFor, the server's time for example;
+	// nil = the local one.
+	Now func() time.Time
+}
+
+// Gates is safe for concurrent use. Make it with New.
+type Gates struct {
+	cfg   Config
+	clock func() time.Time
+	probe prober
+
+	// turn is held while a gate changes and Changed is called, so that these
+	// calls come one by one and in order. Taken before mu.
+	turn    sync.Mutex
+	circuit circuit // owned by the holder of turn
+
+	mu       sync.Mutex
+	pending  map[string]Reason // what must happen before anything starts
+	closed   map[gateID]Reason
+	opened   chan struct{} // closed, and made anew, when something opens
+	excused  map[Kind]*meter
+	operator words // what operators said
+}
+
+type gateID struct {
+	name Name
+	kind Kind
+}
+
+// Conditions of the start.
+const (
+	controlUnread = "control"
+	keyUntried    = "key"
+)
+
+// New makes gates that are all open, but lets nothing start before Run has read
+// the operators' words.
+func New(cfg Config) *Gates {
+	g := &Gates{cfg: cfg, clock: cfg.Now, closed: make(map[gateID]Reason), opened: make(chan struct{})}
+	if g.clock == nil {
+		g.clock = time.Now
+	}
+	now := g.clock()
+	g.pending = map[string]Reason{controlUnread: {Gate: Paused, Since: now, Detail: "the operators' pauses have not been read yet"}}
+	if cfg.ProbeFirst {
+		g.pending[keyUntried] = Reason{Gate: KeyRefused, Since: now, Detail: "the key has not been tried yet"}
+	}
+	g.excused = map[Kind]*meter{Revocations: newMeter(now), Listings: newMeter(now)}
+	g.circuit = newCircuit()
+	g.probe = newProber(cfg.ProbeFirst)
+	return g
+}
+
+// Run watches the control bucket, probes, and opens gates whose time is over,
+// until ctx ends; then it returns nil. It goes on through every loss of NATS.
+func (g *Gates) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { g.watch(ctx) })
+	wg.Go(func() { g.keepProbing(ctx) })
+	wg.Go(func() { g.followNotBefore(ctx) })
+	wg.Wait()
+	return nil
+}
+
+// Wait returns nil as soon as calls of this kind may begin. Its only error is
+// the end of ctx.
+func (g *Gates) Wait(ctx context.Context, k Kind) error {
+	for {
+		// The channel first: what opens after this closes it.
+		g.mu.Lock()
+		opened := g.opened
+		g.mu.Unlock()
+		reason, closed := g.Closed(k)
+		if !closed {
+			return nil
+		}
+		select {
+		case <-opened:
+		case <-g.notBeforeOver():
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the gate %s: %w", reason.Gate, context.Cause(ctx))
+		}
+	}
+}
+
+// Closed tells whether calls of this kind must not begin now, and the first
+// reason why. Both asks for a reason that holds back anything.
+func (g *Gates) Closed(k Kind) (Reason, bool) {
+	for _, r := range g.Reasons() {
+		if r.holds(k) {
+			return r, true
+		}
+	}
+	return Reason{}, false
+}
+
+// Reasons lists why anything is held back, what an operator did first.
+func (g *Gates) Reasons() []Reason {
+	until, throttled := g.notBefore()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.pending) == 0 && len(g.closed) == 0 && !throttled {
+		return nil
+	}
+	all := slices.Collect(maps.Values(g.pending))
+	for id, r := range g.closed {
+		if id.name != NotBefore {
+			all = append(all, r)
+		}
+	}
+	if throttled { // asked anew, since it passes and comes by itself
+		since := g.clock()
+		if r, ok := g.closed[gateID{NotBefore, Both}]; ok {
+			since = r.Since
+		}
+		all = append(all, notBeforeReason(since, until))
+	}
+	order := Names()
+	slices.SortFunc(all, func(a, b Reason) int {
+		return cmp.Or(cmp.Compare(slices.Index(order, a.Gate), slices.Index(order, b.Gate)), cmp.Compare(a.Kind, b.Kind))
+	})
+	return all
+}
+
+// ClosedFor gives how long, since the given time (of Config.Now), calls of this
+// kind were held back in this process by a pause, a refused key or a
+// not-before: the time that counts against nobody. An open circuit counts.
+func (g *Gates) ClosedFor(k Kind, since time.Time) time.Duration {
+	now := g.clock()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if m := g.excused[k]; m != nil {
+		return m.since(since, now)
+	}
+	return 0
+}
+
+// set closes or opens a gate and tells Changed, if that is a change; else only
+// the reason of a closed gate is brought up to date. g.turn is held.
+func (g *Gates) set(r Reason, closed bool) {
+	id := gateID{r.Gate, r.Kind}
+	g.mu.Lock()
+	before, was := g.closed[id]
+	switch {
+	case closed && was:
+		g.closed[id] = Reason{r.Gate, r.Kind, before.Since, r.Detail}
+	case closed:
+		g.closed[id] = r
+	case was:
+		r = before
+		delete(g.closed, id)
+		g.wake()
+	}
+	g.account()
+	g.mu.Unlock()
+	if closed != was && g.cfg.Changed != nil {
+		g.cfg.Changed(r, closed)
+	}
+}
+
+// started strikes out a condition of the start.
+func (g *Gates) started(condition string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, ok := g.pending[condition]; ok {
+		delete(g.pending, condition)
+		g.wake()
+	}
+}
+
+// wake lets every Wait look again. g.mu is held.
+func (g *Gates) wake() {
+	close(g.opened)
+	g.opened = make(chan struct{})
+}
+
+// account starts or stops the meters of excused time. g.mu is held.
+func (g *Gates) account() {
+	now := g.clock()
+	for k, m := range g.excused {
+		excused := false
+		for id := range g.closed {
+			excused = excused || id.name != Circuit && (id.kind == Both || id.kind == k)
+		}
+		m.set(now, excused)
+	}
+}
