@@ -12,7 +12,7 @@ import (
 const (
 	// callTimeout bounds one call of the key-value store.
 	callTimeout = 2 * time.Second
-	forever     = 1 << 62 * time.Nanosecond
+	forever     = time.Duration(1 << 62)
 )
 
 // errConflict says that a write was not done because the record had changed.

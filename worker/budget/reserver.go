@@ -71,12 +71,12 @@ func (r *reserver) run(ctx context.Context) {
 func (r *reserver) step(ctx context.Context) time.Duration {
 	r.look()
 	waiting, returned := r.queue.counts()
-	paused := r.paused()
-	if paused > 0 {
-		waiting = [laneCount]int{}
+	idle := forever
+	if paused := r.paused(); paused > 0 {
+		waiting, idle = [laneCount]int{}, paused+r.jitter()
 	}
 	if waiting == [laneCount]int{} && len(returned) == 0 && !r.mustJoin() {
-		return paused
+		return idle
 	}
 	if d := time.Until(r.earliest); d > 0 {
 		return d
@@ -94,7 +94,7 @@ func (r *reserver) step(ctx context.Context) time.Duration {
 	}
 	r.queue.settled(len(returned))
 	if p.next == never {
-		return paused
+		return idle
 	}
 	return max(time.Millisecond, time.UnixMilli(p.next).Sub(r.clock.now())) + r.jitter()
 }
@@ -265,7 +265,7 @@ func (r *reserver) commit(ctx context.Context, p proposal) time.Duration {
 	r.rec, r.rev = p.rec, rev
 	r.joined = p.rec.epoch
 	r.wrote = write{rev: rev, sent: sent}
-	r.view.wrote(entry{value: value, rev: rev})
+	r.view.wrote(value, rev)
 	r.retry.reset()
 	r.heat = max(0, r.heat-1)
 	r.adapt(time.Since(p.began))

@@ -11,15 +11,16 @@ import (
 // A view is the record as it was seen last, by the watch or in a write of this process.
 type view struct {
 	mu    sync.Mutex
-	e     entry
-	fresh bool // the watch saw something that was not taken yet
+	seen  entry // by the watch
+	fresh bool  // seen was not taken yet
+	e     entry // by either
 }
 
 // put takes note of what the watch saw.
 func (v *view) put(e entry) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.e, v.fresh = e, true
+	v.seen, v.fresh, v.e = e, true, e
 }
 
 // take returns what the watch saw since the last call, if anything.
@@ -28,15 +29,15 @@ func (v *view) take() (entry, bool) {
 	defer v.mu.Unlock()
 	fresh := v.fresh
 	v.fresh = false
-	return v.e, fresh
+	return v.seen, fresh
 }
 
-// wrote takes note of a write of this process, or of a read after one.
-func (v *view) wrote(e entry) {
+// wrote takes note of a write of this process.
+func (v *view) wrote(value []byte, rev uint64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if e.rev > v.e.rev {
-		v.e = e
+	if rev > v.e.rev {
+		v.e = entry{value: value, rev: rev}
 	}
 }
 
