@@ -154,14 +154,20 @@ func unknown(name []byte) string {
 }
 
 // nearest returns the field that was probably meant: the one that differs only
-// in case, underscores and hyphens, or in at most two letters.
+// in case, underscores and hyphens, that has the name as its first or last
+// word, or that differs in at most two letters.
 func nearest(name []byte) field {
+	word := string(name)
 	best, distance := fieldUnknown, 3
 	for f := fieldID; f <= fieldContext; f++ {
-		if equalLoose(string(name), f.name()) {
+		if equalLoose(word, f.name()) {
 			return f
 		}
-		if d := editDistance(string(name), f.name()); d < distance && len(name) > 3 {
+		d := editDistance(word, f.name())
+		if strings.HasPrefix(f.name(), word+"_") || strings.HasSuffix(f.name(), "_"+word) {
+			d = 1
+		}
+		if d < distance && len(word) > 3 {
 			best, distance = f, d
 		}
 	}

@@ -28,7 +28,7 @@ func (d *commandDecoder) finishID() {
 			d.found.add(fieldID.name(), missing)
 		}
 		return
-	case !id.usable && d.id.given:
+	case !id.usable && (d.id.given || d.structured):
 		// Reported where it was read.
 	case !id.usable:
 		d.found.add(where, "can not be read; send it once, percent-encoded UTF-8")

@@ -33,6 +33,7 @@ func (d *commandDecoder) envelope() error {
 		isData := string(name) == "data" || string(name) == "data_base64"
 		switch {
 		case !fresh:
+			d.eventID.usable = d.eventID.usable && string(name) != "id"
 			_, err = d.value()
 		case isData && hasData:
 			d.found.add(string(name), "given beside the other form of data; give one")
@@ -78,6 +79,7 @@ func (d *commandDecoder) attribute(name string) error {
 		d.checkAttribute(name) // null stands for an attribute that is not set
 	case name == "id" || name == "specversion":
 		d.found.add(name, "must be a string, not "+kindName(kind))
+		d.eventID.given = d.eventID.given || name == "id"
 	case kind == '{' || kind == '[':
 		d.found.add(clip(name), "an attribute of a CloudEvent can not be "+kindName(kind)+"; fields of the command belong inside data")
 	default:
