@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// version is set by the linker: -ldflags "-X main.version=v1.2.3".
+var version = "dev"
+
+// cli is the command line: one field a subcommand.
+type cli struct {
+	Setup   setupCmd   `cmd:"" help:"Create the streams, consumers and buckets that are absent, and check the others."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// Exit codes.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// process is what a subcommand is given of its surroundings. A Run method takes
+// it beside the context, which ends at the first SIGINT or SIGTERM.
+type process struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	// selected is the parsed command line: what settings names its flags by.
+	selected *kong.Context
+}
+
+func main() {
+	os.Exit(run(os.Args[1:], &process{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}))
+}
+
+// run parses the command line, runs its subcommand and gives the exit code.
+func run(args []string, p *process) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // from here on a second signal ends the process at once
+
+	parser, err := kong.New(&cli{}, kong.Name("certrecall"),
+		kong.Description("Revoke DigiCert orders and list their duplicate certificates by commands over NATS JetStream."),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.Writers(p.stdout, p.stderr), kong.Bind(p), kong.BindTo(ctx, (*context.Context)(nil)))
+	if err != nil {
+		return p.fail(ctx, err)
+	}
+	dropEmptyVariables(parser.Model.Node)
+	if p.selected, err = parser.Parse(args); err != nil {
+		return p.fail(ctx, usageOf(err))
+	}
+	return p.fail(ctx, p.selected.Run())
+}
+
+// usageError is wrong usage or wrong settings, one line a problem.
+type usageError []string
+
+func (e usageError) Error() string { return strings.Join(e, "\n") }
+
+// usageOf makes a usage error of what the parser found, with the way to the help.
+func usageOf(err error) error {
+	command := "certrecall"
+	if parse, ok := errors.AsType[*kong.ParseError](err); ok && parse.Context != nil {
+		if selected := parse.Context.Selected(); selected != nil {
+			command = selected.FullPath()
+		}
+	}
+	return usageError{err.Error(), "see " + command + " --help"}
+}
+
+// fail says what went wrong, if anything did, and gives the exit code.
+func (p *process) fail(ctx context.Context, err error) int {
+	if err == nil {
+		return exitDone
+	}
+	code := exitFailed
+	if _, ok := errors.AsType[usageError](err); ok {
+		code = exitUsage
+	} else if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted")
+	}
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintf(p.stderr, "certrecall: %s\n", strings.TrimRight(line, "\n"))
+	}
+	return code
+}
+
+// dropEmptyVariables makes an empty variable of a flag count as not set: the
+// parser would take it for a value.
+func dropEmptyVariables(n *kong.Node) {
+	for _, flag := range n.Flags {
+		for _, name := range flag.Envs {
+			if value, set := os.LookupEnv(name); set && value == "" {
+				_ = os.Unsetenv(name)
+			}
+		}
+	}
+	for _, child := range n.Children {
+		dropEmptyVariables(child)
+	}
+}
