@@ -5,7 +5,7 @@ import "encoding/json"
 func decodeCertificate(v []byte) Certificate {
 	c := Certificate{Raw: json.RawMessage(v)}
 	for key, v := range members(v) {
-		switch key {
+		switch string(key) {
 		case "id":
 			c.ID = integer(v)
 		case "thumbprint":
@@ -58,7 +58,7 @@ func decodeCertificate(v []byte) Certificate {
 func decodeServerPlatform(v []byte) ServerPlatform {
 	var p ServerPlatform
 	for key, v := range members(v) {
-		switch key {
+		switch string(key) {
 		case "id":
 			p.ID = integer(v)
 		case "name":
@@ -75,7 +75,7 @@ func decodeServerPlatform(v []byte) ServerPlatform {
 func decodeOrder(v []byte) Order {
 	o := Order{Raw: json.RawMessage(v)}
 	for key, v := range members(v) {
-		switch key {
+		switch string(key) {
 		case "id":
 			o.ID = integer(v)
 		case "status":
@@ -86,7 +86,7 @@ func decodeOrder(v []byte) Order {
 			o.ValidTill = moment(v)
 		case "product":
 			for key, v := range members(v) {
-				switch key {
+				switch string(key) {
 				case "name_id":
 					o.ProductNameID = text(v)
 				case "name":
@@ -109,7 +109,7 @@ func decodeOrder(v []byte) Order {
 func decodeRequest(v []byte) Request {
 	r := Request{Raw: json.RawMessage(v)}
 	for key, v := range members(v) {
-		switch key {
+		switch string(key) {
 		case "id":
 			r.ID = integer(v)
 		case "date":
@@ -139,12 +139,12 @@ func decodeRequest(v []byte) Request {
 
 func decodeRequestOrder(v []byte) (order, certificate int64) {
 	for key, v := range members(v) {
-		switch key {
+		switch string(key) {
 		case "id":
 			order = integer(v)
 		case "certificate":
 			for key, v := range members(v) {
-				if key == "id" {
+				if string(key) == "id" {
 					certificate = integer(v)
 				}
 			}
@@ -159,7 +159,7 @@ func decodeUser(v []byte) *User {
 	}
 	u := new(User)
 	for key, v := range members(v) {
-		switch key {
+		switch string(key) {
 		case "id":
 			u.ID = integer(v)
 		case "first_name":
@@ -176,7 +176,7 @@ func decodeUser(v []byte) *User {
 func decodeStatusChange(v []byte) StatusChange {
 	var s StatusChange
 	for key, v := range members(v) {
-		switch key {
+		switch string(key) {
 		case "order_id":
 			s.OrderID = integer(v)
 		case "certificate_id":
@@ -192,7 +192,7 @@ func decodeStatusChange(v []byte) StatusChange {
 func member(v []byte, name string) []byte {
 	var found []byte
 	for key, v := range members(v) {
-		if key == name {
+		if string(key) == name {
 			found = v
 		}
 	}

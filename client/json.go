@@ -16,9 +16,10 @@ import (
 //
 // All functions of this file need text that json.Valid has accepted, or a value cut from such a text.
 
-// members yields the members of an object in order, keys without quotes; nothing if v is not an object.
-func members(v []byte) iter.Seq2[string, []byte] {
-	return func(yield func(string, []byte) bool) {
+// members yields the members of an object in order, keys without quotes (as bytes: a switch on string(key) copies
+// nothing); nothing if v is not an object.
+func members(v []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(key, value []byte) bool) {
 		i := skipSpace(v, 0)
 		if i >= len(v) || v[i] != '{' {
 			return
@@ -28,7 +29,7 @@ func members(v []byte) iter.Seq2[string, []byte] {
 			key := v[i:end]
 			i = skipSpace(v, skipSpace(v, end)+1) // past the colon
 			end = skipValue(v, i)
-			if !yield(text(key), v[i:end:end]) {
+			if !yield(unquote(key), v[i:end:end]) {
 				return
 			}
 			if i = skipSpace(v, end); v[i] == ',' {
@@ -100,7 +101,7 @@ func skipValue(v []byte, i int) int {
 			}
 		}
 	default:
-		for i < len(v) && !bytes.ContainsRune([]byte(",]} \n\r\t"), rune(v[i])) {
+		for i < len(v) && strings.IndexByte(",]} \n\r\t", v[i]) < 0 {
 			i++
 		}
 		return i
@@ -115,21 +116,26 @@ func starts(v []byte, c byte) bool {
 	return i < len(v) && v[i] == c
 }
 
+// unquote gives what a string says; what needs no unescaping is not copied.
+func unquote(v []byte) []byte {
+	inner := v[1 : len(v)-1]
+	if bytes.IndexByte(inner, '\\') < 0 {
+		return inner
+	}
+	var s string
+	if json.Unmarshal(v, &s) != nil {
+		return nil
+	}
+	return []byte(s)
+}
+
 // text reads a string, or a number or boolean as its literal.
 func text(v []byte) string {
 	switch {
 	case len(v) == 0:
 		return ""
 	case v[0] == '"':
-		inner := v[1 : len(v)-1]
-		if bytes.IndexByte(inner, '\\') < 0 {
-			return string(inner)
-		}
-		var s string
-		if json.Unmarshal(v, &s) != nil {
-			return ""
-		}
-		return s
+		return string(unquote(v))
 	case v[0] == '{', v[0] == '[', v[0] == 'n':
 		return ""
 	default:
@@ -159,10 +165,15 @@ func boolean(v []byte) bool {
 // moment reads RFC 3339, yyyy-mm-dd with or without a time, and Unix seconds or milliseconds, as UTC.
 func moment(v []byte) time.Time {
 	s := strings.TrimSpace(text(v))
+	if len(s) == len(time.DateOnly) {
+		if t, err := time.Parse(time.DateOnly, s); err == nil {
+			return t
+		}
+	}
 	if s == "" {
 		return time.Time{}
 	}
-	for _, layout := range [...]string{time.RFC3339, time.DateOnly, time.DateTime, "2006-01-02T15:04:05", "2006-01-02T15:04:05Z0700"} {
+	for _, layout := range [...]string{time.RFC3339, time.DateTime, "2006-01-02T15:04:05", "2006-01-02T15:04:05Z0700"} {
 		if t, err := time.Parse(layout, s); err == nil {
 			return t.UTC()
 		}

@@ -117,7 +117,7 @@ func decodePage(body []byte) (requestList, error) {
 		return page, errors.New("the answer is not an object")
 	}
 	for key, v := range members(body) {
-		switch key {
+		switch string(key) {
 		case "requests":
 			for e := range elements(v) {
 				page.items = append(page.items, decodeRequest(e))

@@ -1,0 +1,251 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+const htmlPage = `<html><head><title>403</title></head><body>Request unsuccessful. Incapsula incident ID: 0-0</body></html>`
+
+func problemBody(code, message string) string {
+	return `{"errors":[{"code":"` + code + `","message":"` + message + `"}]}`
+}
+
+// Every answer that is not a success, as a read and as a revocation see it.
+func TestClasses(t *testing.T) {
+	t.Parallel()
+	const invalidKey = "access_denied|access_denied_invalid_key"
+	for _, tt := range []struct {
+		name      string
+		status    int
+		body      string
+		read, put Class
+		want      Error // Code, Message, NotJSON, RetryAfter
+		header    []string
+		sentence  string // of the revocation, after "revoke-order 4711"
+	}{
+		{name: "no key", status: 401, body: problemBody("x", "y"), read: ClassKeyRefused, put: ClassKeyRefused, want: Error{Code: "x", Message: "y"}, sentence: ": DigiCert answered 401 x: y"},
+		{name: "401 with HTML", status: 401, body: htmlPage, read: ClassKeyRefused, put: ClassKeyRefused, want: Error{NotJSON: true}, sentence: ": DigiCert answered 401 with a body that is not JSON"},
+		{name: "invalid key", status: 403, body: problemBody(invalidKey, "m"), read: ClassKeyRefused, put: ClassKeyRefused, want: Error{Code: invalidKey, Message: "m"}, sentence: ": DigiCert answered 403 " + invalidKey + ": m"},
+		{name: "invalid key with a suffix", status: 403, body: problemBody(invalidKey+"|x", "m"), read: ClassForbidden, put: ClassForbidden, want: Error{Code: invalidKey + "|x", Message: "m"}, sentence: ": DigiCert answered 403 " + invalidKey + "|x: m"},
+		{name: "invalid key in the message only", status: 403, body: problemBody("access_denied", invalidKey), read: ClassForbidden, put: ClassForbidden, want: Error{Code: "access_denied", Message: invalidKey}, sentence: ": DigiCert answered 403 access_denied: " + invalidKey},
+		{name: "missing permission", status: 403, body: problemBody("access_denied|missing_permission", ""), read: ClassForbidden, put: ClassForbidden, want: Error{Code: "access_denied|missing_permission"}, sentence: ": DigiCert answered 403 access_denied|missing_permission"},
+		{name: "firewall", status: 403, body: htmlPage, read: ClassForbidden, put: ClassForbidden, want: Error{NotJSON: true}, sentence: ": DigiCert answered 403 with a body that is not JSON"},
+		{name: "403 without a body", status: 403, body: "", read: ClassForbidden, put: ClassForbidden, want: Error{NotJSON: true}, sentence: ": DigiCert answered 403 with a body that is not JSON"},
+		{name: "no such order", status: 404, body: problemBody("not_found|order", "order"), read: ClassNotFound, put: ClassNotFound, want: Error{Code: "not_found|order", Message: "order"}, sentence: ": DigiCert answered 404 not_found|order: order"},
+		{name: "throttled", status: 429, body: problemBody("request_limit_exceeded", "Service unavailable, please limit request volume"), read: ClassThrottled, put: ClassThrottled, want: Error{Code: "request_limit_exceeded", Message: "Service unavailable, please limit request volume"}, sentence: ": DigiCert answered 429 request_limit_exceeded: Service unavailable, please limit request volume"},
+		{name: "throttled with a delay", status: 429, body: htmlPage, header: []string{"Retry-After", "17"}, read: ClassThrottled, put: ClassThrottled, want: Error{NotJSON: true, RetryAfter: 17 * time.Second}, sentence: ": DigiCert answered 429 with a body that is not JSON (retry after 17s)"},
+		{name: "bad request", status: 400, body: problemBody("required_param:comments", "m"), read: ClassRefused, put: ClassRefused, want: Error{Code: "required_param:comments", Message: "m"}, sentence: ": DigiCert answered 400 required_param:comments: m"},
+		{name: "conflict", status: 409, body: `{}`, read: ClassRefused, put: ClassRefused, sentence: ": DigiCert answered 409"},
+		{name: "unprocessable, errors an object", status: 422, body: `{"errors":{"code":"c","message":"m"}}`, read: ClassRefused, put: ClassRefused, want: Error{Code: "c", Message: "m"}, sentence: ": DigiCert answered 422 c: m"},
+		{name: "not acceptable", status: 406, body: "no", read: ClassRefused, put: ClassRefused, want: Error{NotJSON: true}, sentence: ": DigiCert answered 406 with a body that is not JSON"},
+		{name: "408", status: 408, body: "", read: ClassUnavailable, put: ClassOutcomeUnknown, want: Error{NotJSON: true}, sentence: ": outcome unknown: DigiCert answered 408 with a body that is not JSON"},
+		{name: "500", status: 500, body: problemBody("internal", "m"), read: ClassUnavailable, put: ClassOutcomeUnknown, want: Error{Code: "internal", Message: "m"}, sentence: ": outcome unknown: DigiCert answered 500 internal: m"},
+		{name: "502 with HTML", status: 502, body: htmlPage, read: ClassUnavailable, put: ClassOutcomeUnknown, want: Error{NotJSON: true}, sentence: ": outcome unknown: DigiCert answered 502 with a body that is not JSON"},
+		{name: "503 for an hour", status: 503, body: "{}", header: []string{"Retry-After", "9999999"}, read: ClassUnavailable, put: ClassOutcomeUnknown, want: Error{RetryAfter: time.Hour}, sentence: ": outcome unknown: DigiCert answered 503 (retry after 1h0m0s)"},
+		{name: "a 503 that says 429 is not one", status: 503, body: problemBody("request_limit_exceeded", ""), header: []string{"Retry-After", "30"}, read: ClassUnavailable, put: ClassOutcomeUnknown, want: Error{Code: "request_limit_exceeded", RetryAfter: 30 * time.Second}, sentence: ": outcome unknown: DigiCert answered 503 request_limit_exceeded (retry after 30s)"},
+		{name: "redirect", status: 302, body: htmlPage, header: []string{"Location", "https://login.example.com/secret?key=1"}, read: ClassRefused, put: ClassRefused, want: Error{NotJSON: true}, sentence: ": DigiCert answered 302 with a body that is not JSON: a redirect to https://login.example.com is not followed: check the DigiCert URL"},
+		{name: "redirect to nowhere", status: 307, body: "{}", header: []string{"Location", "/elsewhere"}, read: ClassRefused, put: ClassRefused, sentence: ": DigiCert answered 307: redirects are not followed"},
+		{name: "304", status: 304, read: ClassRefused, put: ClassRefused, want: Error{NotJSON: true}, sentence: ": DigiCert answered 304 with a body that is not JSON: redirects are not followed"},
+		{name: "200 with HTML", status: 200, body: htmlPage, read: ClassUnavailable, put: ClassOutcomeUnknown, want: Error{NotJSON: true}, sentence: ": outcome unknown: DigiCert answered 200 with a body that is not JSON: the answer is not JSON"},
+		{name: "201 without an id", status: 201, body: `{"comments":"c"}`, read: ClassUnavailable, put: ClassOutcomeUnknown, sentence: ": outcome unknown: DigiCert answered 201: the answer is not a request with an id"},
+		{name: "200 with null", status: 200, body: `null`, read: ClassUnavailable, put: ClassOutcomeUnknown, sentence: ": outcome unknown: DigiCert answered 200: the answer is not a request with an id"},
+		{name: "200 with a list", status: 200, body: `[1]`, read: ClassUnavailable, put: ClassOutcomeUnknown, sentence: ": outcome unknown: DigiCert answered 200: the answer is not a request with an id"},
+		{name: "201 cut off", status: 201, body: `{"id":1,"status":"pend`, read: ClassUnavailable, put: ClassOutcomeUnknown, want: Error{NotJSON: true}, sentence: ": outcome unknown: DigiCert answered 201 with a body that is not JSON: the answer is not JSON"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := serve(t, answers(tt.status, tt.body, tt.header...))
+			var seen []Call
+			c := newClient(t, "http://digicert.example.com", func(cfg *Config) {
+				cfg.DialContext = p.dial
+				cfg.Observe = func(call Call) { seen = append(seen, call) }
+			})
+			tt.want.Status, tt.want.OrderID = tt.status, 4711
+			for op, want := range map[Operation]Class{OpRevokeOrder: tt.put, OpOrder: tt.read} {
+				seen = nil
+				var err error
+				if op == OpOrder {
+					// One attempt is enough here: the second is not admitted.
+					_, err = c.Reader(admitOnce(t, &seen)).Order(t.Context(), 4711)
+				} else {
+					_, err = c.RevokeOrder(t.Context(), 4711, Revocation{Comments: "c"})
+				}
+				if len(seen) != 1 || seen[0].Class != want || seen[0].Status != tt.status || seen[0].Op != op || seen[0].OrderID != 4711 || seen[0].RetryAfter != tt.want.RetryAfter {
+					t.Errorf("%s observed as %+v, want one %s", op, seen, want)
+				}
+				if want == ClassUnavailable && tt.want.RetryAfter == 0 {
+					continue // it was repeated, and not admitted
+				}
+				got := asError(t, err)
+				tt.want.Op, tt.want.Class = op, want
+				if diff := cmp.Diff(tt.want, *got, cmpopts.IgnoreFields(Error{}, "Err")); diff != "" {
+					t.Errorf("(-want +got)\n%s", diff)
+				}
+				if op == OpRevokeOrder {
+					if diff := cmp.Diff("revoke-order 4711"+tt.sentence, got.Error()); diff != "" {
+						t.Errorf("(-want +got)\n%s", diff)
+					}
+				}
+				checkSentinels(t, err, want)
+			}
+		})
+	}
+}
+
+// admitOnce admits until a call was observed.
+func admitOnce(t *testing.T, seen *[]Call) Admit {
+	t.Helper()
+	return func(context.Context, Operation) error {
+		if len(*seen) > 0 {
+			return errors.New("once is enough")
+		}
+		return nil
+	}
+}
+
+func checkSentinels(t *testing.T, err error, class Class) {
+	t.Helper()
+	for c, sentinel := range map[Class]error{
+		ClassThrottled: ErrThrottled, ClassUnavailable: ErrUnavailable, ClassKeyRefused: ErrKeyRefused, ClassForbidden: ErrForbidden,
+		ClassNotFound: ErrNotFound, ClassRefused: ErrRefused, ClassOutcomeUnknown: ErrOutcomeUnknown, ClassNeverSent: ErrNeverSent,
+	} {
+		if errors.Is(err, sentinel) != (c == class) {
+			t.Errorf("errors.Is(%v, %v) is %t", err, sentinel, c != class)
+		}
+	}
+}
+
+func TestClassesAndOperationsAreListed(t *testing.T) {
+	t.Parallel()
+	if n := len(Classes()); n != 8 {
+		t.Errorf("%d classes", n)
+	}
+	if n := len(Operations()); n != 9 {
+		t.Errorf("%d operations", n)
+	}
+}
+
+func TestParseProblem(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("é", 2000)
+	for _, tt := range []struct {
+		body, code, message string
+		json                bool
+	}{
+		{problemBody("a|b", "m"), "a|b", "m", true},
+		{"\uFEFF" + problemBody("a", "m"), "a", "m", true},
+		{`{"errors":{"code":"a","message":"m"}}`, "a", "m", true},
+		{`[{"code":"required_param:x","message":"x is required"},{"code":"b","message":"n"}]`, "required_param:x", "x is required; n", true},
+		{`{"code":"a","message":"m"}`, "a", "m", true},
+		{`{"errors":[{"message":"first"},{"code":"late"}]}`, "late", "first", true},
+		{`{"errors":[{"code":17,"message":true}]}`, "17", "true", true},
+		{`{"errors":[{"code":{"a":1},"message":["m"]}]}`, "", "", true},
+		{`{"errors":"boom"}`, "", "", true},
+		{`{"errors":null}`, "", "", true},
+		{`{"errors":[null,7,"x"]}`, "", "", true},
+		{`"just a string"`, "", "", true},
+		{`{}`, "", "", true},
+		{`{"errors":[{"code":"a\u0000b","message":"line\nline\u001b[31m"}]}`, "a b", "line line [31m", true},
+		{problemBody("a", long), "a", strings.Repeat("é", 498) + "…", true},
+		{"", "", "", false},
+		{htmlPage, "", "", false},
+		{`{"errors":[`, "", "", false},
+	} {
+		code, message, ok := parseProblem([]byte(tt.body))
+		if code != tt.code || message != tt.message || ok != tt.json {
+			t.Errorf("%.80s: %q %q %t, want %q %q %t", tt.body, code, message, ok, tt.code, tt.message, tt.json)
+		}
+	}
+}
+
+func TestHasCode(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		code, asked string
+		want        bool
+	}{
+		{"not_found|order", "not_found", true},
+		{"not_found", "not_found", true},
+		{"required_param:comments", "required_param", true},
+		{"not_found_at_all", "not_found", false},
+		{"not_found|order", "not_found|order", true},
+		{"not_found", "not_found|order", false},
+		{"x", "", false},
+		{"", "", false},
+	} {
+		if got := (&Error{Code: tt.code}).HasCode(tt.asked); got != tt.want {
+			t.Errorf("%q has %q: %t", tt.code, tt.asked, got)
+		}
+	}
+}
+
+func TestParseRetryAfter(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, time.May, 4, 3, 2, 1, 0, time.UTC)
+	at := func(d time.Duration) string { return now.Add(d).Format(http.TimeFormat) }
+	for _, tt := range []struct {
+		value, date string
+		want        time.Duration
+	}{
+		{"", "", 0},
+		{"0", "", 0},
+		{"5", "", 5 * time.Second},
+		{" 5 ", "", 5 * time.Second},
+		{"3600", "", time.Hour},
+		{"3601", "", time.Hour},
+		{"99999999999999999999999", "", time.Hour},
+		{"-5", "", 0},
+		{"1.5", "", 0},
+		{"soon", "", 0},
+		{at(time.Minute), "", time.Minute},
+		{at(-time.Minute), "", 0},
+		{at(48 * time.Hour), "", time.Hour},
+		{at(time.Minute), at(30 * time.Second), 30 * time.Second}, // a clock that is ahead of ours
+		{at(time.Minute), "nonsense", time.Minute},
+		{"Monday, 04-May-26 03:03:01 GMT", "", time.Minute}, // RFC 850
+		{"Mon May  4 03:03:01 2026", "", time.Minute},       // asctime
+	} {
+		h := http.Header{}
+		h.Set("Retry-After", tt.value)
+		h.Set("Date", tt.date)
+		if got := parseRetryAfter(h, now); got != tt.want {
+			t.Errorf("%q (date %q): %s, want %s", tt.value, tt.date, got, tt.want)
+		}
+	}
+}
+
+func FuzzParseRetryAfter(f *testing.F) {
+	for _, s := range []string{"", "5", "-1", "1e9", "Mon, 04 May 2026 03:02:01 GMT", "999999999999999999999999"} {
+		f.Add(s, s)
+	}
+	f.Fuzz(func(t *testing.T, value, date string) {
+		d := parseRetryAfter(http.Header{"Retry-After": {value}, "Date": {date}}, time.Now())
+		if d < 0 || d > maxRetryAfter {
+			t.Errorf("%q, %q: %s", value, date, d)
+		}
+	})
+}
+
+func FuzzParseProblem(f *testing.F) {
+	for _, s := range []string{problemBody("a|b", "m"), `{"errors":{"code":"a"}}`, `[{"code":"a"}]`, htmlPage, `{"errors":[{"message":"\ud800"}]}`, `{"e\u0072rors":[{}]}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		code, message, _ := parseProblem(body)
+		for _, s := range []string{code, message} {
+			if len(s) > maxMessageSize || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
+				t.Errorf("%q from %q", s, body)
+			}
+		}
+	})
+}
