@@ -26,6 +26,7 @@ const maxBody = 80 << 10
 // The command keeps no reference to body.
 func DecodeCommand(lane Lane, source string, header map[string][]string, body []byte) (Command, error) {
 	d := commandDecoder{action: lane.Action()}
+	d.path = make([]step, 0, 4)
 	d.command.Lane = lane
 	d.command.Source = answered(source)
 	d.strict = true

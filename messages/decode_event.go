@@ -63,7 +63,7 @@ func (d *eventDecoder) read() error {
 
 // each reads an object and calls read for each member that is not null, with
 // pos before its value.
-func (d *eventDecoder) each(read func(name string)) {
+func (d *eventDecoder) each(read func(name []byte)) {
 	if !d.begins('{') {
 		return
 	}
@@ -78,7 +78,7 @@ func (d *eventDecoder) each(read func(name string)) {
 		if err != nil || !more {
 			return
 		}
-		name := string(d.name(key))
+		name := d.name(key)
 		if d.peek() == 'n' {
 			d.skip()
 		} else {
@@ -86,7 +86,7 @@ func (d *eventDecoder) each(read func(name string)) {
 		}
 		if d.err != nil {
 			if _, syntax := errors.AsType[*syntaxError](d.err); !syntax {
-				d.err = fmt.Errorf("%s: %w", clip(name), d.err)
+				d.err = fmt.Errorf("%s: %w", clip(string(name)), d.err)
 			}
 			return
 		}
@@ -94,9 +94,9 @@ func (d *eventDecoder) each(read func(name string)) {
 }
 
 // field reads the value of one member of the data.
-func (d *eventDecoder) field(name string) {
+func (d *eventDecoder) field(name []byte) {
 	e := &d.event
-	switch name {
+	switch string(name) {
 	case "command_id":
 		readText(d, &e.CommandID)
 	case "source":
@@ -133,9 +133,9 @@ func (d *eventDecoder) field(name string) {
 }
 
 // outcome reads the members that do not come from the command.
-func (d *eventDecoder) outcome(name string) {
+func (d *eventDecoder) outcome(name []byte) {
 	e := &d.event
-	switch name {
+	switch string(name) {
 	case "status":
 		readText(d, &e.Status)
 	case "already":
@@ -171,9 +171,9 @@ func (d *eventDecoder) outcome(name string) {
 	}
 }
 
-func (d *eventDecoder) errorField(name string) {
+func (d *eventDecoder) errorField(name []byte) {
 	p := d.event.Error
-	switch name {
+	switch string(name) {
 	case "type":
 		readText(d, &p.Type)
 	case "title":
@@ -193,9 +193,9 @@ func (d *eventDecoder) errorField(name string) {
 	}
 }
 
-func (d *eventDecoder) objectField(name string) {
+func (d *eventDecoder) objectField(name []byte) {
 	r := d.event.CertificatesObject
-	switch name {
+	switch string(name) {
 	case "bucket":
 		readText(d, &r.Bucket)
 	case "name":

@@ -118,7 +118,7 @@ func (s *scanner) canonicalObject(dst []byte) ([]byte, error) {
 	}
 	dst = append(dst, '{')
 	start := len(dst)
-	var members []canonicalMember
+	members := make([]canonicalMember, 0, 8)
 	for first := true; ; first = false {
 		key, more, err := s.member(first)
 		if err != nil {
@@ -126,6 +126,9 @@ func (s *scanner) canonicalObject(dst []byte) ([]byte, error) {
 		}
 		if !more {
 			break
+		}
+		if !first {
+			dst = append(dst, ',')
 		}
 		m := canonicalMember{name: s.name(key), from: len(dst)}
 		dst = append(appendText(dst, m.name), ':')
@@ -136,6 +139,9 @@ func (s *scanner) canonicalObject(dst []byte) ([]byte, error) {
 		members = append(members, m)
 	}
 	byName := func(a, b canonicalMember) int { return bytes.Compare(a.name, b.name) }
+	if slices.IsSortedFunc(members, byName) {
+		return append(dst, '}'), nil
+	}
 	slices.SortStableFunc(members, byName)
 	written := bytes.Clone(dst[start:])
 	dst = dst[:start]

@@ -268,8 +268,15 @@ type names struct {
 // fewNames is how many names are compared one by one.
 const fewNames = 16
 
-func (s *scanner) open() names { return names{base: len(s.keys)} }
+// open begins an object.
+func (s *scanner) open() names {
+	if s.strict && s.keys == nil {
+		s.keys = make([][]byte, 0, fewNames)
+	}
+	return names{base: len(s.keys)}
+}
 
+// close forgets the names of an object.
 func (s *scanner) close(n names) { s.keys = s.keys[:n.base] }
 
 // within steps into the member with the given name, and reports it if the
