@@ -6,53 +6,67 @@ import (
 )
 
 // A clock tells the server's time. It trusts Config.Now only as far as the stamps on the records bear it out: it is never
-// behind the last stamp plus the time since that was read, and is set back by as much as a stamp proves it ahead.
+// behind the last stamp plus the time since that was read, and is set back by as much as a stamp proved it ahead.
 type clock struct {
 	raw func() time.Time
 
-	mu    sync.Mutex
-	ahead time.Duration // how far raw was found ahead of the server
-	stamp time.Time     // on the record read last
-	read  time.Time     // when that was; local
+	mu       sync.Mutex
+	lastRaw  time.Time
+	lastRead time.Time     // when lastRaw was; local
+	judged   bool          // a stamp was compared with raw since it last jumped
+	ahead    time.Duration // how far raw was found ahead of the server then
+	stamp    time.Time     // on the record read last
+	stamped  time.Time     // when that was; local
 }
 
 // now returns the server's time.
 func (c *clock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := c.raw().Add(-c.ahead)
+	t := c.read().Add(-c.ahead)
 	if !c.stamp.IsZero() {
-		if low := c.stamp.Add(time.Since(c.read)); low.After(t) {
+		if low := c.stamp.Add(time.Since(c.stamped)); low.After(t) {
 			return low
 		}
 	}
 	return t
 }
 
+// read returns raw, and notices when it jumps. The caller holds mu.
+func (c *clock) read() time.Time {
+	raw, local := c.raw(), time.Now()
+	if d := raw.Sub(c.lastRaw) - local.Sub(c.lastRead); d.Abs() > tolerance {
+		c.judged, c.ahead = false, 0
+	}
+	c.lastRaw, c.lastRead = raw, local
+	return raw
+}
+
 // saw takes note of the stamp of a record that was just read.
 func (c *clock) saw(stamp time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.stamp, c.read = stamp, time.Now()
+	c.stamp, c.stamped = stamp, time.Now()
 }
 
-// judge compares raw with the stamp of a record that this process sent when raw said sent, and returns by how much raw is
-// wrong: 0 within the tolerance. own is false if the stamp is of a later record, which can only prove raw ahead. news
-// tells whether that was not known yet.
-func (c *clock) judge(sent, stamp time.Time, own bool) (wrong time.Duration, news bool) {
+// doubtful reports whether raw has yet to be judged by a stamp.
+func (c *clock) doubtful() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	before := c.ahead
-	switch d := sent.Sub(stamp); {
-	case d > tolerance:
-		c.ahead = d
-		return d, before == 0
-	case !own:
-		return 0, false
-	case d < -tolerance:
-		c.ahead = 0
-		return d, true
+	c.read()
+	return !c.judged
+}
+
+// judge compares raw with the stamp of a record that was written after the local time sent, and read back at once. It
+// returns by how much raw is ahead of the server, 0 within the tolerance.
+func (c *clock) judge(sent, stamp time.Time) (ahead time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	raw := c.read().Add(-time.Since(sent))
+	c.judged, c.ahead = true, 0
+	if d := raw.Sub(stamp); d.Abs() > tolerance {
+		c.ahead = max(0, d)
+		return d
 	}
-	c.ahead = 0
-	return 0, false
+	return 0
 }

@@ -129,13 +129,18 @@ func (h history) freeAt(limit int, per time.Duration, of func(cell) int) int64 {
 func allOf(c cell) int    { return c.count }
 func sweepsOf(c cell) int { return c.sweeps }
 
-// moveBack moves the cells that are ahead of now back by lead. The others stay: they were written by a clock that was
-// right, or are reckoned later than they were.
+// moveBack moves the cells that a clock brought ahead of now back by as much as it was ahead. The others stay: they are by
+// clocks that were right, even if the wrong one has rounded them up to beyond now, or are reckoned later than they were.
 func (h history) moveBack(now, lead int64) history {
-	i, _ := slices.BinarySearchFunc(h, now+1, func(c cell, at int64) int { return int(c.at - at) })
-	out := slices.Clone(h[:i])
-	for _, c := range h[i:] {
-		c.at -= lead
+	rounded := now + lead/(fineness-1) + 1
+	var out history
+	for _, c := range h {
+		switch {
+		case c.at > rounded:
+			c.at -= lead
+		case c.at > now:
+			c.at = now
+		}
 		out = out.add(c)
 	}
 	return out

@@ -38,21 +38,13 @@ type reserver struct {
 	rev   uint64  // 0: there is none
 	bad   error   // why the record that is there cannot be read
 
-	own      history // the permits of this process, for a record that was lost
-	joined   uint32  // the epoch of the record that counts them; 0 before the first write
-	wrote    write
-	verified bool // a stamp has borne Config.Now out
+	own    history // the permits of this process, for a record that was lost
+	joined uint32  // the epoch of the record that counts them; 0 before the first write
 
 	lead     time.Duration // by how much grants are counted late because writes are slow
 	heat     int           // how much others got in the way lately
 	earliest time.Time     // no write before; local
 	retry    backoff
-}
-
-// A write is remembered until a stamp tells whether the clock was right.
-type write struct {
-	rev  uint64
-	sent time.Time // by Config.Now
 }
 
 // counters are what Stats returns.
@@ -107,7 +99,6 @@ func (r *reserver) look() {
 	}
 	if !e.gone {
 		r.clock.saw(e.stamp)
-		r.judge(e)
 	}
 	if e.rev != 0 && e.rev <= r.rev { // older than what is known, or what a write has just failed on
 		return
@@ -128,20 +119,6 @@ func (r *reserver) adopt(e entry) {
 	r.rev = e.rev
 	r.clock.saw(e.stamp)
 	r.rec, r.bad = decodeRecord(e.value)
-}
-
-// judge compares the clock with the stamp on a record that is, or follows, the last one written here. It reports whether
-// the clock was right.
-func (r *reserver) judge(e entry) bool {
-	if r.wrote.rev == 0 || e.rev < r.wrote.rev {
-		return true
-	}
-	wrong, news := r.clock.judge(r.wrote.sent, e.stamp, e.rev == r.wrote.rev)
-	r.wrote = write{}
-	if news {
-		r.report(Incident{Kind: ClockWrong, Detail: "ahead of the server by " + wrong.String()})
-	}
-	return wrong == 0
 }
 
 // mustJoin reports whether there is a record that lacks this process's permits.
@@ -176,7 +153,6 @@ type proposal struct {
 	decision
 	rec       *record
 	changed   bool // there is something to write
-	back      int  // permits taken back
 	returned  []*grant
 	incidents []Incident // to report once it is written
 	began     time.Time  // when the clock was read; local
@@ -244,7 +220,6 @@ func (r *reserver) base(p *proposal, now int64) *record {
 // commit writes a proposal and hands out what it grants.
 func (r *reserver) commit(ctx context.Context, p proposal) time.Duration {
 	value := p.rec.encode()
-	sent := r.clock.raw()
 	rev, err := compareAndSwap(ctx, r.kv, recordKey, value, r.rev)
 	switch {
 	case errors.Is(err, errConflict):
@@ -264,7 +239,6 @@ func (r *reserver) commit(ctx context.Context, p proposal) time.Duration {
 	r.known, r.bad = true, nil
 	r.rec, r.rev = p.rec, rev
 	r.joined = p.rec.epoch
-	r.wrote = write{rev: rev, sent: sent}
 	r.view.wrote(value, rev)
 	r.retry.reset()
 	r.heat = max(0, r.heat-1)
@@ -280,7 +254,7 @@ func (r *reserver) commit(ctx context.Context, p proposal) time.Duration {
 	if p.total() == 0 {
 		return 0
 	}
-	if !r.verified && !r.verify(ctx) {
+	if r.clock.doubtful() && !r.verify(ctx, p.began) {
 		r.queue.takeBack(r.grants(p))
 		return 0
 	}
@@ -291,15 +265,18 @@ func (r *reserver) commit(ctx context.Context, p proposal) time.Duration {
 	return 0
 }
 
-// verify reads back the stamp of the first write, so that nothing is granted by a clock that is wrong.
-func (r *reserver) verify(ctx context.Context) bool {
+// verify reads back the stamp of the write that was just done, so that nothing is granted by a clock that is wrong.
+func (r *reserver) verify(ctx context.Context, sent time.Time) bool {
 	e, err := get(ctx, r.kv, recordKey)
-	if err != nil || e.gone || e.rev < r.wrote.rev {
+	if err != nil || e.gone || e.rev < r.rev {
 		return false
 	}
 	r.clock.saw(e.stamp)
-	r.verified = true
-	return r.judge(e)
+	ahead := r.clock.judge(sent, e.stamp)
+	if ahead != 0 {
+		r.report(Incident{Kind: ClockWrong, Detail: "ahead of the server by " + ahead.String()})
+	}
+	return ahead == 0
 }
 
 // adapt sets by how much the next grants are counted late, from how long a write took.

@@ -1,0 +1,342 @@
+package budget
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"certrecall/worker/natstest"
+)
+
+// A faultyKV does as its hooks say before or instead of writing.
+type faultyKV struct {
+	jetstream.KeyValue
+	update func(ctx context.Context, write func() (uint64, error)) (uint64, error)
+}
+
+func (kv faultyKV) Update(ctx context.Context, key string, value []byte, rev uint64) (uint64, error) {
+	return kv.update(ctx, func() (uint64, error) { return kv.KeyValue.Update(ctx, key, value, rev) })
+}
+
+// The record is deleted while three processes use it: each adds its own calls to the new one before anything is granted.
+func TestRecordDeleted(t *testing.T) {
+	t.Parallel()
+	testLostRecord(t, RecordMissing, func(t *testing.T, kv jetstream.KeyValue) {
+		if err := kv.Delete(t.Context(), recordKey); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestRecordPurged(t *testing.T) {
+	t.Parallel()
+	testLostRecord(t, RecordMissing, func(t *testing.T, kv jetstream.KeyValue) {
+		if err := kv.Purge(t.Context(), recordKey); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestRecordGarbage(t *testing.T) {
+	t.Parallel()
+	testLostRecord(t, RecordUnreadable, func(t *testing.T, kv jetstream.KeyValue) {
+		if _, err := kv.Put(t.Context(), recordKey, []byte("hello")); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func testLostRecord(t *testing.T, want IncidentKind, lose func(*testing.T, jetstream.KeyValue)) {
+	natstest.Bubble(t, func(t *testing.T, env *natstest.Env) {
+		f := newFleet(t, env)
+		limits := mustParse(t, "200/20s,100/5s")
+		a, b, idle := f.start(limits), f.start(limits), f.start(limits)
+		f.calls(idle, Normal, 60, 10).Wait()
+		if got := f.kinds(); !slices.Equal(got, []IncidentKind{RecordBegun}) {
+			t.Errorf("at the start: %v", got)
+		}
+		all, more := f.calls(a, Normal, 300, 10), f.calls(b, Normal, 300, 10)
+		for range 6 {
+			time.Sleep(5300 * time.Millisecond) // synctest
+			lose(t, f.kv)
+		}
+		all.Wait()
+		more.Wait()
+		f.judge(limits)
+		kinds := f.kinds()
+		if !slices.Contains(kinds, want) || slices.Contains(kinds, RecordBegun) || slices.Contains(kinds, ClockWrong) {
+			t.Errorf("reported %v, want %s", kinds, want)
+		}
+	})
+}
+
+// A process that comes after the loss starts from what the others add.
+func TestRecordDeletedBeforeNewcomer(t *testing.T) {
+	t.Parallel()
+	natstest.Bubble(t, func(t *testing.T, env *natstest.Env) {
+		f := newFleet(t, env)
+		limits := mustParse(t, "100/60s")
+		old := f.start(limits)
+		f.calls(old, Normal, 90, 10).Wait()
+		if err := f.kv.Delete(t.Context(), recordKey); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		f.calls(f.start(limits), Normal, 30, 10).Wait()
+		f.judge(limits)
+	})
+}
+
+// The whole bucket goes and comes back.
+func TestBucketRecreated(t *testing.T) {
+	t.Parallel()
+	natstest.Bubble(t, func(t *testing.T, env *natstest.Env) {
+		f := newFleet(t, env)
+		limits := mustParse(t, "100/20s")
+		a, b := f.start(limits), f.start(limits)
+		all, more := f.calls(a, Normal, 150, 10), f.calls(b, Normal, 150, 10)
+		time.Sleep(10 * time.Second) // synctest
+		js := env.JetStream()
+		if err := js.DeleteKeyValue(t.Context(), "CONTROL"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(25 * time.Second) // synctest
+		if _, err := js.CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "CONTROL"}); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		all.Wait()
+		more.Wait()
+		if took := time.Since(began); took > 50*time.Second {
+			t.Errorf("200 calls took %s after the bucket was back", took)
+		}
+		f.judge(limits)
+		kinds := f.kinds()
+		if !slices.Contains(kinds, OutOfReach) || !slices.Contains(kinds, RecordMissing) || len(kinds) > 12 {
+			t.Errorf("reported %v", kinds)
+		}
+		if b.NotBefore() != (time.Time{}) {
+			t.Error("a not-before came from nowhere")
+		}
+	})
+}
+
+// No calls while the store is out of reach; all goes on when it is back, and what happened is reported once.
+func TestStoreOutOfReach(t *testing.T) {
+	natstest.LoneBubble(t, func(t *testing.T, env *natstest.Env) {
+		f := newFleet(t, env)
+		limits := mustParse(t, "100/5s")
+		b := f.start(limits)
+		f.calls(b, Normal, 10, 10).Wait()
+		f.kinds()
+		env.StopServer()
+		time.Sleep(time.Second) // synctest
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if _, err := b.Acquire(ctx, Urgent); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("Acquire returned %v", err)
+		}
+		if got := f.kinds(); !slices.Equal(got, []IncidentKind{OutOfReach}) {
+			t.Errorf("reported %v", got)
+		}
+		all := f.calls(b, Normal, 30, 10)
+		time.Sleep(time.Minute) // synctest
+		env.StartServer()
+		began := time.Now()
+		all.Wait()
+		if took := time.Since(began); took > 15*time.Second {
+			t.Errorf("30 calls took %s after the store was back", took)
+		}
+		f.judge(limits)
+	})
+}
+
+// Writes whose outcome is not known count as spent, whether they were done or not; permits never come of them.
+func TestUnclearWrites(t *testing.T) {
+	t.Parallel()
+	for name, done := range map[string]bool{"done": true, "not done": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			natstest.Bubble(t, func(t *testing.T, env *natstest.Env) {
+				f := newFleet(t, env)
+				limits := mustParse(t, "200/20s,100/5s")
+				var n atomic.Int64
+				b := f.start(limits, func(c *Config) {
+					c.KV = faultyKV{c.KV, func(ctx context.Context, write func() (uint64, error)) (uint64, error) {
+						if n.Add(1)%4 != 0 {
+							return write()
+						}
+						if done {
+							if rev, err := write(); err != nil {
+								return rev, err
+							}
+						}
+						<-ctx.Done()
+						return 0, ctx.Err()
+					}}
+				})
+				f.calls(b, Normal, 250, 20).Wait()
+				f.judge(limits)
+				s := b.Stats()
+				if s.Unclear == 0 || s.Granted != 250 {
+					t.Errorf("%+v", s)
+				}
+				spent := 0
+				for _, c := range b.reserver.own {
+					spent += c.count
+				}
+				if spent <= 250 {
+					t.Errorf("%d permits are remembered as spent, want more than the 250 used", spent)
+				}
+			})
+		})
+	}
+}
+
+// A give-back whose outcome is not known is not repeated.
+func TestUnclearGiveBack(t *testing.T) {
+	t.Parallel()
+	natstest.Bubble(t, func(t *testing.T, env *natstest.Env) {
+		f := newFleet(t, env)
+		var fail atomic.Bool
+		var tries atomic.Int64
+		b := f.start(mustParse(t, "10/60s"), func(c *Config) {
+			c.KV = faultyKV{c.KV, func(ctx context.Context, write func() (uint64, error)) (uint64, error) {
+				if fail.Load() {
+					tries.Add(1)
+					<-ctx.Done()
+					return 0, ctx.Err()
+				}
+				return write()
+			}}
+		})
+		p := mustAcquire(t, b, Normal)
+		mustAcquire(t, b, Normal)
+		fail.Store(true)
+		p.GiveBack()
+		time.Sleep(20 * time.Second) // synctest
+		fail.Store(false)
+		mustAcquire(t, b, Normal)
+		if tries.Load() != 1 {
+			t.Errorf("tried %d times", tries.Load())
+		}
+		if used := usedOf(b); used != 3 {
+			t.Errorf("%d permits used, want 3", used)
+		}
+	})
+}
+
+// A store that takes longer for a write than a permit lives slows the fleet down; it does not stop it.
+func TestSlowStore(t *testing.T) {
+	t.Parallel()
+	natstest.Bubble(t, func(t *testing.T, env *natstest.Env) {
+		f := newFleet(t, env)
+		limits := mustParse(t, "200/20s,100/5s")
+		b := f.start(limits, func(c *Config) {
+			c.KV = faultyKV{c.KV, func(_ context.Context, write func() (uint64, error)) (uint64, error) {
+				time.Sleep(400 * time.Millisecond) // synctest
+				return write()
+			}}
+		})
+		began := time.Now()
+		f.calls(b, Normal, 300, 20).Wait()
+		took := time.Since(began)
+		t.Logf("300 calls took %s, %+v", took, b.Stats())
+		if took > 45*time.Second {
+			t.Errorf("300 calls took %s", took)
+		}
+		f.judge(limits)
+	})
+}
+
+// Workers whose idea of the server's time is wrong by half a minute either way, beside ones that are right.
+func TestClocksApart(t *testing.T) {
+	t.Parallel()
+	natstest.Bubble(t, func(t *testing.T, env *natstest.Env) {
+		f := newFleet(t, env)
+		limits := mustParse(t, "200/20s,100/5s")
+		skewed := func(by time.Duration) func(*Config) {
+			return func(c *Config) { c.Now = func() time.Time { return time.Now().Add(by) } }
+		}
+		began := time.Now()
+		fleet := []*Budget{
+			f.start(limits), f.start(limits, skewed(30*time.Second)), f.start(limits, skewed(-30*time.Second)), f.start(limits),
+		}
+		var waits []func()
+		for _, b := range fleet {
+			waits = append(waits, f.calls(b, Normal, 117, 8).Wait)
+			time.Sleep(300 * time.Millisecond) // synctest
+		}
+		for _, wait := range waits {
+			wait()
+		}
+		f.judge(limits)
+		took := time.Since(began)
+		t.Logf("468 calls took %s", took)
+		if took > 44*time.Second+10*time.Second {
+			t.Errorf("468 calls took %s", took)
+		}
+		kinds := f.kinds()
+		if !slices.Contains(kinds, ClockWrong) || !slices.Contains(kinds, RecordAhead) || len(kinds) > 8 {
+			t.Errorf("reported %v", kinds)
+		}
+	})
+}
+
+// A clock that jumps while its worker runs is found out by its next write, and again when it is put right.
+func TestClockJumps(t *testing.T) {
+	t.Parallel()
+	natstest.Bubble(t, func(t *testing.T, env *natstest.Env) {
+		f := newFleet(t, env)
+		limits := mustParse(t, "20/2s")
+		var jump atomic.Int64
+		b := f.start(limits, func(c *Config) {
+			c.Now = func() time.Time { return time.Now().Add(time.Duration(jump.Load())) }
+		})
+		other := f.start(limits)
+		for _, by := range []time.Duration{0, -time.Minute, time.Minute, 0, -time.Hour, 0} {
+			jump.Store(int64(by))
+			began := time.Now()
+			more := f.calls(other, Normal, 40, 5)
+			f.calls(b, Normal, 40, 5).Wait()
+			more.Wait()
+			if took := time.Since(began); took > 13*time.Second {
+				t.Errorf("80 calls took %s after a jump to %s", took, by)
+			}
+		}
+		f.judge(limits)
+	})
+}
+
+// What a wrong clock has left behind is moved back by the first who writes, and reported.
+func TestRecordAheadIsMoved(t *testing.T) {
+	t.Parallel()
+	natstest.Bubble(t, func(t *testing.T, env *natstest.Env) {
+		f := newFleet(t, env)
+		now := time.Now().UnixMilli()
+		rec := &record{epoch: 1, last: now + 3_600_000, cells: history{{at: now, count: 4}, {at: now + 3_600_000, count: 3}}}
+		if _, err := f.kv.Put(t.Context(), recordKey, rec.encode()); err != nil {
+			t.Fatal(err)
+		}
+		b := f.start(mustParse(t, "10/5s"))
+		mustAcquire(t, b, Normal)
+		if used := usedOf(b); used != 8 {
+			t.Errorf("%d used, want 8", used)
+		}
+		if d := cmp.Diff([]IncidentKind{RecordAhead}, f.kinds()); d != "" {
+			t.Error(d)
+		}
+		began := time.Now()
+		f.calls(b, Normal, 12, 12).Wait()
+		if took := time.Since(began); took > 6*time.Second {
+			t.Errorf("took %s", took)
+		}
+	})
+}
