@@ -58,6 +58,7 @@ type prober struct {
 
 	mu         sync.Mutex
 	now        bool           // a probe is wanted at once
+	underway   bool           // one is out, and answers for suspicions that come meanwhile
 	waiters    []chan verdict // of Judge, each with room for one
 	stopped    bool           // Run has ended
 	passed     time.Time      // when the last probe began that passed
@@ -119,7 +120,7 @@ func (g *Gates) Report(c client.Call) {
 	p := &g.probe
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if _, ok := p.known(); !ok {
+	if _, ok := p.known(); !ok && !p.underway {
 		p.now = true
 		p.nudge()
 	}
@@ -206,7 +207,7 @@ func (g *Gates) keepProbing(ctx context.Context) {
 func (g *Gates) probeOnce(ctx context.Context) {
 	p := &g.probe
 	p.mu.Lock()
-	p.now = false
+	p.now, p.underway = false, true
 	p.mu.Unlock()
 	began := time.Now()
 	pctx, cancel := context.WithTimeout(ctx, probeTimeout)
@@ -236,6 +237,7 @@ func (g *Gates) probeOnce(ctx context.Context) {
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.underway = false
 	p.judged(v, began)
 	p.answer(v)
 }
