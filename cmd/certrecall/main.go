@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"certrecall/client"
 )
 
 // version is set by the linker: -ldflags "-X main.version=v1.2.3".
@@ -18,6 +20,7 @@ var version = "dev"
 
 // cli is the command line: one field a subcommand.
 type cli struct {
+	Worker  workerCmd  `cmd:"" help:"Take commands from NATS, call DigiCert, publish events."`
 	Setup   setupCmd   `cmd:"" help:"Create the streams, consumers and buckets that are absent, and check the others."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
@@ -51,6 +54,7 @@ func run(args []string, p *process) int {
 	parser, err := kong.New(&cli{}, kong.Name("certrecall"),
 		kong.Description("Revoke DigiCert orders and list their duplicate certificates by commands over NATS JetStream."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.Vars{"digicert_url": client.DefaultBaseURL, "log_format": logFormatFor(p.stderr)},
 		kong.Writers(p.stdout, p.stderr), kong.Bind(p), kong.BindTo(ctx, (*context.Context)(nil)))
 	if err != nil {
 		return p.fail(ctx, err)
