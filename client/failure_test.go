@@ -1,11 +1,11 @@
 package client
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -64,53 +64,45 @@ func TestClasses(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			p := serve(t, answers(tt.status, tt.body, tt.header...))
-			var seen []Call
-			c := newClient(t, "http://digicert.example.com", func(cfg *Config) {
-				cfg.DialContext = p.dial
-				cfg.Observe = func(call Call) { seen = append(seen, call) }
-			})
-			tt.want.Status, tt.want.OrderID = tt.status, 4711
-			for op, want := range map[Operation]Class{OpRevokeOrder: tt.put, OpOrder: tt.read} {
-				seen = nil
-				var err error
-				if op == OpOrder {
-					// One attempt is enough here: the second is not admitted.
-					_, err = c.Reader(admitOnce(t, &seen)).Order(t.Context(), 4711)
-				} else {
-					_, err = c.RevokeOrder(t.Context(), 4711, Revocation{Comments: "c"})
-				}
-				if len(seen) != 1 || seen[0].Class != want || seen[0].Status != tt.status || seen[0].Op != op || seen[0].OrderID != 4711 || seen[0].RetryAfter != tt.want.RetryAfter {
-					t.Errorf("%s observed as %+v, want one %s", op, seen, want)
-				}
-				if want == ClassUnavailable && tt.want.RetryAfter == 0 {
-					continue // it was repeated, and not admitted
-				}
-				got := asError(t, err)
-				tt.want.Op, tt.want.Class = op, want
-				if diff := cmp.Diff(tt.want, *got, cmpopts.IgnoreFields(Error{}, "Err")); diff != "" {
+			synctest.Test(t, func(t *testing.T) {
+				var seen []Call
+				c := piped(t, answers(tt.status, tt.body, tt.header...), func(cfg *Config) {
+					cfg.Observe = func(call Call) { seen = append(seen, call) }
+				})
+				_, err := c.RevokeOrder(t.Context(), 4711, Revocation{Comments: "c"})
+				checkFailure(t, err, seen, OpRevokeOrder, tt.put, tt.status, tt.want)
+				if diff := cmp.Diff("revoke-order 4711"+tt.sentence, err.Error()); diff != "" {
 					t.Errorf("(-want +got)\n%s", diff)
 				}
-				if op == OpRevokeOrder {
-					if diff := cmp.Diff("revoke-order 4711"+tt.sentence, got.Error()); diff != "" {
-						t.Errorf("(-want +got)\n%s", diff)
-					}
-				}
-				checkSentinels(t, err, want)
-			}
+				seen = nil
+				_, err = c.Reader(nil).Order(t.Context(), 4711)
+				checkFailure(t, err, seen, OpOrder, tt.read, tt.status, tt.want)
+			})
 		})
 	}
 }
 
-// admitOnce admits until a call was observed.
-func admitOnce(t *testing.T, seen *[]Call) Admit {
+// checkFailure compares an error, and what was observed of it, with what it must be.
+func checkFailure(t *testing.T, err error, seen []Call, op Operation, class Class, status int, want Error) {
 	t.Helper()
-	return func(context.Context, Operation) error {
-		if len(*seen) > 0 {
-			return errors.New("once is enough")
-		}
-		return nil
+	want.Op, want.Class, want.Status, want.OrderID = op, class, status, 4711
+	if diff := cmp.Diff(want, *asError(t, err), cmpopts.IgnoreFields(Error{}, "Err")); diff != "" {
+		t.Errorf("%s (-want +got)\n%s", op, diff)
 	}
+	attempts := 1
+	if class == ClassUnavailable && want.RetryAfter == 0 {
+		attempts = 1 + readMaxRetries
+	}
+	if len(seen) != attempts {
+		t.Errorf("%s: %d attempts observed, want %d", op, len(seen), attempts)
+	}
+	for _, call := range seen {
+		call.Began, call.Duration = time.Time{}, 0
+		if diff := cmp.Diff(Call{Op: op, Class: class, Status: status, RetryAfter: want.RetryAfter, OrderID: 4711}, call); diff != "" {
+			t.Errorf("observed (-want +got)\n%s", diff)
+		}
+	}
+	checkSentinels(t, err, class)
 }
 
 func checkSentinels(t *testing.T, err error, class Class) {
