@@ -13,10 +13,6 @@ import (
 )
 
 const (
-	// requestTimeout bounds one request to the JetStream API. A request without
-	// the right to make it gets no answer at all.
-	requestTimeout = 5 * time.Second
-
 	// The first server with event chains: a message refused by its expected
 	// sequence over a subject filter.
 	oldestServer   = "2.12"
@@ -95,18 +91,12 @@ func checkServer(ctx context.Context, js jetstream.JetStream) error {
 	if v := nc.ConnectedServerVersion(); v != "" && older(v, oldestServer) {
 		return tooOld
 	}
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	info, err := js.AccountInfo(ctx)
+	info, err := ask(ctx, js, "asking for JetStream", "INFO", js.AccountInfo)
 	switch {
 	case err == nil && info.API.Level < oldestAPILevel:
 		tooOld.Problem = fmt.Sprintf("the API level of its cluster is %d, certrecall needs %d (version %s)", info.API.Level, oldestAPILevel, oldestServer)
 		return tooOld
-	case err == nil:
-		return nil
-	}
-	err = explain(js, "asking for JetStream", "INFO", err)
-	if errors.Is(err, ErrNotPermitted) {
+	case errors.Is(err, ErrNotPermitted):
 		return nil // a worker can do without this right; the version has been looked at
 	}
 	return err
@@ -142,9 +132,9 @@ func applyStream(ctx context.Context, js jetstream.JetStream, n messages.Names, 
 }
 
 func createStream(ctx context.Context, js jetstream.JetStream, n messages.Names, want jetstream.StreamConfig) error {
-	rctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	s, err := js.CreateStream(rctx, want)
+	s, err := ask(ctx, js, "creating stream "+want.Name, "STREAM.CREATE."+want.Name, func(ctx context.Context) (jetstream.Stream, error) {
+		return js.CreateStream(ctx, want)
+	})
 	switch {
 	case err == nil:
 		return checkStream(n, want, s.CachedInfo().Config)
@@ -158,16 +148,20 @@ func createStream(ctx context.Context, js jetstream.JetStream, n messages.Names,
 		return &Refusal{"stream " + want.Name, "some of its subjects (" + list(want.Subjects) + ") belong to " + overlapping(ctx, js, want.Subjects),
 			"Take them from that stream, or run certrecall under another prefix"}
 	}
-	return explain(js, "creating stream "+want.Name, "STREAM.CREATE."+want.Name, err)
+	return err
 }
 
 // overlapping names the streams that take any of the subjects.
 func overlapping(ctx context.Context, js jetstream.JetStream, subjects []string) string {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
 	for _, s := range subjects {
-		if name, err := js.StreamNameBySubject(ctx, s); err == nil {
+		name, err := ask(ctx, js, "looking for the stream of "+s, "STREAM.NAMES", func(ctx context.Context) (string, error) {
+			return js.StreamNameBySubject(ctx, s)
+		})
+		if err == nil {
 			return "stream " + name
+		}
+		if errors.Is(err, ErrNotPermitted) {
+			break
 		}
 	}
 	return "another stream"
@@ -176,39 +170,46 @@ func overlapping(ctx context.Context, js jetstream.JetStream, subjects []string)
 // refuseForgotten refuses to make an empty memory of orders where revocations
 // have been answered: it would have them sent again.
 func refuseForgotten(ctx context.Context, js jetstream.JetStream, n messages.Names) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	s, err := js.Stream(ctx, n.EventsStream())
+	s, err := openStream(ctx, js, n.EventsStream())
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil
 	}
 	if err != nil {
-		return explain(js, "reading stream "+n.EventsStream(), "STREAM.INFO."+n.EventsStream(), err)
+		return err
 	}
 	for _, e := range messages.EventNames() {
 		if !strings.HasPrefix(string(e), "revoke") {
 			continue
 		}
 		ofAnybody := strings.TrimSuffix(n.EventSubjects(), ">") + string(e) + ".*.*"
-		switch _, err := s.GetLastMsgForSubject(ctx, ofAnybody); {
+		_, err := ask(ctx, js, "looking for revocations in stream "+n.EventsStream(), "STREAM.MSG.GET."+n.EventsStream(),
+			func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
+				return s.GetLastMsgForSubject(ctx, ofAnybody)
+			})
+		switch {
 		case err == nil:
 			return &Refusal{"bucket " + n.OrdersBucket(),
 				"it is missing, while stream " + n.EventsStream() + " holds revocations: with an empty memory of orders they could be sent again",
 				"Restore the bucket (stream " + bucketStream(n.OrdersBucket()) + ") from a backup; " +
 					"or, knowing that, move the events away and run certrecall under another prefix"}
 		case !errors.Is(err, jetstream.ErrMsgNotFound):
-			return explain(js, "looking for revocations in stream "+n.EventsStream(), "STREAM.MSG.GET."+n.EventsStream(), err)
+			return err
 		}
 	}
 	return nil
 }
 
 func streamInfo(ctx context.Context, js jetstream.JetStream, name string) (*jetstream.StreamInfo, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	s, err := js.Stream(ctx, name)
+	s, err := openStream(ctx, js, name)
 	if err != nil {
-		return nil, explain(js, "reading stream "+name, "STREAM.INFO."+name, err)
+		return nil, err
 	}
 	return s.CachedInfo(), nil
+}
+
+// openStream looks a stream up.
+func openStream(ctx context.Context, js jetstream.JetStream, name string) (jetstream.Stream, error) {
+	return ask(ctx, js, "reading stream "+name, "STREAM.INFO."+name, func(ctx context.Context) (jetstream.Stream, error) {
+		return js.Stream(ctx, name)
+	})
 }

@@ -103,13 +103,11 @@ func better(before, now sample) sample {
 // read takes one sample: the server's time stamp belongs to the middle of the
 // round trip.
 func (c *Clock) read(ctx context.Context) (sample, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
 	began := time.Now()
-	s, err := c.js.Stream(ctx, c.stream)
+	s, err := openStream(ctx, c.js, c.stream)
 	ended := time.Now()
 	if err != nil {
-		return sample{}, explain(c.js, "reading stream "+c.stream, "STREAM.INFO."+c.stream, err)
+		return sample{}, err
 	}
 	half := ended.Sub(began) / 2
 	return sample{local: ended, server: s.CachedInfo().TimeStamp.Add(half).UTC(), within: half}, nil

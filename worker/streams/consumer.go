@@ -43,9 +43,9 @@ func EnsureConsumer(ctx context.Context, js jetstream.JetStream, n messages.Name
 
 func createConsumer(ctx context.Context, js jetstream.JetStream, n messages.Names, want jetstream.ConsumerConfig) (jetstream.Consumer, error) {
 	stream := n.CommandsStream()
-	rctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	c, err := js.CreateConsumer(rctx, stream, want)
+	c, err := ask(ctx, js, fmt.Sprintf("creating consumer %s of stream %s", want.Durable, stream),
+		fmt.Sprintf("CONSUMER.CREATE.%s.%s", stream, want.Durable),
+		func(ctx context.Context) (jetstream.Consumer, error) { return js.CreateConsumer(ctx, stream, want) })
 	switch {
 	case err == nil:
 		return c, nil
@@ -59,35 +59,23 @@ func createConsumer(ctx context.Context, js jetstream.JetStream, n messages.Name
 			"another consumer takes messages of " + want.FilterSubject,
 			"Find it with `nats consumer ls " + stream + "` and delete it: a work queue gives each message to one consumer only"}
 	}
-	return nil, explain(js, fmt.Sprintf("creating consumer %s of stream %s", want.Durable, stream),
-		fmt.Sprintf("CONSUMER.CREATE.%s.%s", stream, want.Durable), err)
+	return nil, err
 }
 
 // updateAckWait changes the one thing that is ours in a consumer that works.
 func updateAckWait(ctx context.Context, js jetstream.JetStream, stream string, c jetstream.Consumer, ackWait time.Duration) (jetstream.Consumer, error) {
 	cfg := c.CachedInfo().Config
 	cfg.AckWait = ackWait
-	rctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	updated, err := js.UpdateConsumer(rctx, stream, cfg)
-	if err == nil {
-		return updated, nil
-	}
-	err = explain(js, fmt.Sprintf("updating consumer %s of stream %s", cfg.Durable, stream),
-		fmt.Sprintf("CONSUMER.CREATE.%s.%s", stream, cfg.Durable), err)
+	updated, err := ask(ctx, js, fmt.Sprintf("updating consumer %s of stream %s", cfg.Durable, stream),
+		fmt.Sprintf("CONSUMER.CREATE.%s.%s", stream, cfg.Durable),
+		func(ctx context.Context) (jetstream.Consumer, error) { return js.UpdateConsumer(ctx, stream, cfg) })
 	if errors.Is(err, ErrNotPermitted) {
 		return c, nil
 	}
-	return nil, err
+	return updated, err
 }
 
 func consumer(ctx context.Context, js jetstream.JetStream, stream, name string) (jetstream.Consumer, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	c, err := js.Consumer(ctx, stream, name)
-	if err != nil {
-		return nil, explain(js, fmt.Sprintf("reading consumer %s of stream %s", name, stream),
-			fmt.Sprintf("CONSUMER.INFO.%s.%s", stream, name), err)
-	}
-	return c, nil
+	return ask(ctx, js, fmt.Sprintf("reading consumer %s of stream %s", name, stream), fmt.Sprintf("CONSUMER.INFO.%s.%s", stream, name),
+		func(ctx context.Context) (jetstream.Consumer, error) { return js.Consumer(ctx, stream, name) })
 }

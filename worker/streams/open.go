@@ -26,40 +26,32 @@ type Stores struct {
 func Open(ctx context.Context, js jetstream.JetStream, n messages.Names) (Stores, error) {
 	var s Stores
 	for _, o := range []struct {
-		what, stream string
-		open         func(context.Context) error
-	}{
-		{"stream " + n.CommandsStream(), n.CommandsStream(), func(ctx context.Context) (err error) {
-			s.Commands, err = js.Stream(ctx, n.CommandsStream())
-			return err
-		}},
-		{"stream " + n.EventsStream(), n.EventsStream(), func(ctx context.Context) (err error) {
-			s.Events, err = js.Stream(ctx, n.EventsStream())
-			return err
-		}},
-		{"stream " + n.DeadLettersStream(), n.DeadLettersStream(), func(ctx context.Context) (err error) {
-			s.DeadLetters, err = js.Stream(ctx, n.DeadLettersStream())
-			return err
-		}},
-		{"bucket " + n.OrdersBucket(), bucketStream(n.OrdersBucket()), func(ctx context.Context) (err error) {
-			s.Orders, err = js.KeyValue(ctx, n.OrdersBucket())
-			return err
-		}},
-		{"bucket " + n.ControlBucket(), bucketStream(n.ControlBucket()), func(ctx context.Context) (err error) {
-			s.Control, err = js.KeyValue(ctx, n.ControlBucket())
-			return err
-		}},
-		{"bucket " + n.ResultsBucket(), objectStream(n.ResultsBucket()), func(ctx context.Context) (err error) {
-			s.Results, err = js.ObjectStore(ctx, n.ResultsBucket())
-			return err
-		}},
-	} {
-		rctx, cancel := context.WithTimeout(ctx, requestTimeout)
-		err := o.open(rctx)
-		cancel()
-		if err != nil {
-			return Stores{}, explain(js, "opening "+o.what, "STREAM.INFO."+o.stream, err)
+		handle *jetstream.Stream
+		name   string
+	}{{&s.Commands, n.CommandsStream()}, {&s.Events, n.EventsStream()}, {&s.DeadLetters, n.DeadLettersStream()}} {
+		var err error
+		if *o.handle, err = openStream(ctx, js, o.name); err != nil {
+			return Stores{}, err
 		}
+	}
+	for _, o := range []struct {
+		handle *jetstream.KeyValue
+		name   string
+	}{{&s.Orders, n.OrdersBucket()}, {&s.Control, n.ControlBucket()}} {
+		var err error
+		*o.handle, err = ask(ctx, js, "opening bucket "+o.name, "STREAM.INFO."+bucketStream(o.name),
+			func(ctx context.Context) (jetstream.KeyValue, error) { return js.KeyValue(ctx, o.name) })
+		if err != nil {
+			return Stores{}, err
+		}
+	}
+	var err error
+	s.Results, err = ask(ctx, js, "opening bucket "+n.ResultsBucket(), "STREAM.INFO."+objectStream(n.ResultsBucket()),
+		func(ctx context.Context) (jetstream.ObjectStore, error) {
+			return js.ObjectStore(ctx, n.ResultsBucket())
+		})
+	if err != nil {
+		return Stores{}, err
 	}
 	s.CommandsCreated = s.Commands.CachedInfo().Created
 	return s, nil

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -17,6 +19,13 @@ var ErrNoJetStream = errors.New("JetStream does not answer: set `jetstream` in t
 // ErrNotPermitted says that the server refused a request of ours for want of a right.
 var ErrNotPermitted = errors.New("not permitted")
 
+const (
+	// requestTimeout bounds one request to the JetStream API.
+	requestTimeout = 5 * time.Second
+	// denialPoll is how often a request looks whether it was denied.
+	denialPoll = 50 * time.Millisecond
+)
+
 // Refusal says that something in NATS contradicts what the promises rest on.
 // Waiting does not mend it; somebody must change it.
 type Refusal struct {
@@ -27,26 +36,51 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return r.Asset + ": " + r.Problem + ". " + r.Remedy }
 
-// explain turns an error of the JetStream interface into one that an operator
-// can act on. doing is in the gerund; subject is what the request was sent to,
-// without the API prefix, as "STREAM.INFO.CERTRECALL_EVENTS".
-func explain(js jetstream.JetStream, doing, subject string, err error) error {
+// ask makes one request to the JetStream API within requestTimeout, and turns
+// its error into one that an operator can act on. doing is in the gerund;
+// subject is where the request goes, without the API prefix, as
+// "STREAM.INFO.CERTRECALL_EVENTS".
+func ask[T any](ctx context.Context, js jetstream.JetStream, doing, subject string, request func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	ctx, deny := context.WithCancelCause(ctx)
+	var wg sync.WaitGroup
+	before := js.Conn().LastError()
+	wg.Go(func() { watchDenial(ctx, js.Conn(), before, subject, deny) })
+	v, err := request(ctx)
+	denial := context.Cause(ctx)
+	deny(nil)
+	wg.Wait()
 	switch {
+	case err == nil:
+		return v, nil
+	case errors.Is(denial, ErrNotPermitted):
+		return v, fmt.Errorf("%s: %w", doing, denial)
 	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount),
 		errors.Is(err, nats.ErrNoResponders):
-		return fmt.Errorf("%s: %w (%w)", doing, ErrNoJetStream, err)
-	case (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout)) && denied(js.Conn(), subject):
-		return fmt.Errorf("%s: %w: give the NATS user this right: %w", doing, ErrNotPermitted, js.Conn().LastError())
+		return v, fmt.Errorf("%s: %w (%w)", doing, ErrNoJetStream, err)
 	}
-	return fmt.Errorf("%s: %w", doing, err)
+	return v, fmt.Errorf("%s: %w", doing, err)
 }
 
-// denied looks whether the last thing the server complained about was a
-// request to subject. Such a request gets no answer but the complaint, which
-// comes on the connection.
-func denied(nc *nats.Conn, subject string) bool {
-	err := nc.LastError()
-	return errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), subject)
+// watchDenial ends a request that the server refuses for want of a right. Such
+// a request gets no answer: the complaint comes on the connection, which
+// remembers the last one. One that was there before says nothing.
+func watchDenial(ctx context.Context, nc *nats.Conn, before error, subject string, deny context.CancelCauseFunc) {
+	tick := time.NewTicker(denialPoll)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		err := nc.LastError()
+		if err != before && errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), subject) { //nolint:errorlint // is it the same complaint?
+			deny(fmt.Errorf("%w: give the NATS user this right: %w", ErrNotPermitted, err))
+			return
+		}
+	}
 }
 
 // isCode tells whether the server answered with an error code of JetStream.

@@ -247,6 +247,7 @@ func TestApplyWithoutRights(t *testing.T) {
 		}
 		setup, worker, nobody := js("setup"), js("worker"), js("nobody")
 
+		began := time.Now()
 		err := streams.Apply(t.Context(), worker, n, streams.Options{})
 		if !errors.Is(err, streams.ErrNotPermitted) || !strings.Contains(err.Error(), "STREAM.CREATE.KV_CERTRECALL_ORDERS") {
 			t.Errorf("Apply without the right to create = %v", err)
@@ -258,6 +259,9 @@ func TestApplyWithoutRights(t *testing.T) {
 		err = streams.Verify(t.Context(), nobody, n)
 		if !errors.Is(err, streams.ErrNotPermitted) || !strings.Contains(err.Error(), "STREAM.INFO.KV_CERTRECALL_ORDERS") {
 			t.Errorf("Verify without rights = %v", err)
+		}
+		if d := time.Since(began); d > time.Second {
+			t.Errorf("the denials took %v to be seen", d)
 		}
 	}, func(o *server.Options) {
 		user := func(name string, publish ...string) *server.User {
