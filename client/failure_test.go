@@ -147,7 +147,7 @@ func TestParseProblem(t *testing.T) {
 		{`{"errors":[null,7,"x"]}`, "", "", true},
 		{`"just a string"`, "", "", true},
 		{`{}`, "", "", true},
-		{`{"errors":[{"code":"a\u0000b","message":"line\nline\u001b[31m"}]}`, "a b", "line line [31m", true},
+		{`{"errors":[{"code":"a\u0000b","message":"one\ntwo\u001b[31m"}]}`, "a b", "one two [31m", true},
 		{problemBody("a", long), "a", strings.Repeat("é", 498) + "…", true},
 		{"", "", "", false},
 		{htmlPage, "", "", false},

@@ -13,8 +13,8 @@ import (
 
 func TestScalars(t *testing.T) {
 	t.Parallel()
-	utc := func(y int, m time.Month, d, h, min, s int) time.Time {
-		return time.Date(y, m, d, h, min, s, 0, time.UTC)
+	utc := func(y int, month time.Month, d, h, minute, s int) time.Time {
+		return time.Date(y, month, d, h, minute, s, 0, time.UTC)
 	}
 	for _, tt := range []struct {
 		json string

@@ -25,8 +25,7 @@ type errCallTimeout time.Duration
 
 func (e errCallTimeout) Error() string { return fmt.Sprintf("no answer within %s", time.Duration(e)) }
 
-// Timeout makes it a net.Error's kind of time-out; errors.Is(err, context.DeadlineExceeded) holds too.
-func (e errCallTimeout) Timeout() bool        { return true }
+// Is makes it a context.DeadlineExceeded.
 func (e errCallTimeout) Is(target error) bool { return target == context.DeadlineExceeded }
 
 // bounded makes one attempt that ends with the call time-out.
