@@ -22,7 +22,7 @@ type Config struct {
 	ListingShare float64
 	// Now returns the server's time.
 	Now func() time.Time
-	// Report is told what went wrong with the shared records. It must not block. It may be nil.
+	// Report is told what went wrong with the shared records, by any goroutine of Run. It must not block. It may be nil.
 	Report func(Incident)
 }
 
@@ -68,6 +68,7 @@ func New(cfg Config) *Budget {
 
 // saw takes what the watch saw to where it belongs.
 func (b *Budget) saw(key string, e entry) {
+	b.reserver.clock.saw(e)
 	switch key {
 	case notBeforeKey:
 		b.throttle.read(e)

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -161,19 +160,11 @@ func TestFleetFinishesNearIdeal(t *testing.T) {
 					w.Wait()
 				}
 				took := time.Since(began)
-				var sum Stats
-				for _, b := range budgets {
-					s := b.Stats()
-					sum.Writes += s.Writes
-					sum.Conflicts += s.Conflicts
-					sum.Unclear += s.Unclear
-				}
-				t.Logf("%d workers: %s for an ideal of 40 s, %+v", workers, took, sum)
+				t.Logf("%d workers: %s for an ideal of 40 s, %+v", workers, took, total(budgets))
 				if took > 44*time.Second {
 					t.Errorf("took %s, want within 10 %% of 40 s", took)
 				}
 				f.judge(limits)
-				synctest.Wait()
 			})
 		})
 	}

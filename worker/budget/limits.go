@@ -98,9 +98,13 @@ func (w Window) listingCalls(share float64) int {
 	return min(w.Calls, int(math.Ceil(share*float64(w.Calls)-1e-9)))
 }
 
-// sweepCalls is how many calls of the window the sweep may use: one in twenty, and one where that is none.
-func (w Window) sweepCalls() int {
-	return max(1, w.Calls/sweepPart)
+// sweep returns the window that holds the sweep to one call in twenty of w. Where that is less than one call it is one call
+// in as much more time.
+func (w Window) sweep() Window {
+	if w.Calls < sweepPart {
+		return Window{Calls: 1, Per: min(w.Per*sweepPart/time.Duration(w.Calls), MaxPer)}
+	}
+	return Window{Calls: w.Calls / sweepPart, Per: w.Per}
 }
 
 // Lane says on whose behalf a permit is asked for.
@@ -144,6 +148,7 @@ func (l Lane) rank() int {
 		return 1
 	case Normal:
 		return 2
+	default:
+		return 3
 	}
-	return 3
 }

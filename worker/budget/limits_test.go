@@ -62,14 +62,22 @@ func TestShares(t *testing.T) {
 		calls    int
 		share    float64
 		listings int
-		sweeps   int
+		sweep    Window
 	}{
-		{1000, 0.8, 800, 50}, {10, 0.7, 7, 1}, {10, 0.75, 8, 1}, {1, 0.1, 1, 1}, {35, 0.8, 28, 1}, {100, 1, 100, 5}, {39, 0.1, 4, 1},
+		{1000, 0.8, 800, Window{50, time.Second}},
+		{100, 1, 100, Window{5, time.Second}},
+		{39, 0.1, 4, Window{1, time.Second}},
+		{10, 0.7, 7, Window{1, 2 * time.Second}},
+		{10, 0.75, 8, Window{1, 2 * time.Second}},
+		{1, 0.1, 1, Window{1, 20 * time.Second}},
 	} {
 		w := Window{tt.calls, time.Second}
-		if l, s := w.listingCalls(tt.share), w.sweepCalls(); l != tt.listings || s != tt.sweeps {
-			t.Errorf("%d calls at %v: %d for listings and %d for the sweep, want %d and %d", tt.calls, tt.share, l, s, tt.listings, tt.sweeps)
+		if l, s := w.listingCalls(tt.share), w.sweep(); l != tt.listings || s != tt.sweep {
+			t.Errorf("%d calls at %v: %d for listings and %s for the sweep, want %d and %s", tt.calls, tt.share, l, s, tt.listings, tt.sweep)
 		}
+	}
+	if s := (Window{1, MaxPer}).sweep(); s.Per != MaxPer {
+		t.Errorf("the sweep's window is %s, longer than what is remembered", s.Per)
 	}
 }
 

@@ -78,6 +78,7 @@ func (r *reserver) step(ctx context.Context) time.Duration {
 		if err != nil {
 			return r.failed(ctx, err)
 		}
+		r.clock.saw(e)
 		r.adopt(e)
 	}
 	p := r.propose(waiting, returned)
@@ -97,9 +98,6 @@ func (r *reserver) look() {
 	if !fresh {
 		return
 	}
-	if !e.gone {
-		r.clock.saw(e.stamp)
-	}
 	if e.rev != 0 && e.rev <= r.rev { // older than what is known, or what a write has just failed on
 		return
 	}
@@ -117,7 +115,6 @@ func (r *reserver) adopt(e entry) {
 		return
 	}
 	r.rev = e.rev
-	r.clock.saw(e.stamp)
 	r.rec, r.bad = decodeRecord(e.value)
 }
 
@@ -271,7 +268,7 @@ func (r *reserver) verify(ctx context.Context, sent time.Time) bool {
 	if err != nil || e.gone || e.rev < r.rev {
 		return false
 	}
-	r.clock.saw(e.stamp)
+	r.clock.saw(e)
 	ahead := r.clock.judge(sent, e.stamp)
 	if ahead != 0 {
 		r.report(Incident{Kind: ClockWrong, Detail: "ahead of the server by " + ahead.String()})

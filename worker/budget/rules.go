@@ -47,22 +47,24 @@ func (r rules) longest() (d time.Duration) {
 func (r rules) room(h history, now int64, lane Lane) (n int, free int64, bound bool) {
 	n = math.MaxInt
 	total := math.MaxInt
-	for _, w := range r.limits {
-		used, sweeps := h.used(now, w.Per)
-		total = min(total, w.Calls-used)
-		limit := w.Calls
-		if lane == Listing {
-			limit = w.listingCalls(r.share)
-		}
+	narrow := func(limit, used int, per time.Duration, of func(cell) int) {
 		if n = min(n, limit-used); limit <= used {
-			free = max(free, h.freeAt(limit, w.Per, allOf))
+			free = max(free, h.freeAt(limit, per, of))
 		}
-		if lane != Sweep {
-			continue
-		}
-		limit = w.sweepCalls()
-		if n = min(n, limit-sweeps); limit <= sweeps {
-			free = max(free, h.freeAt(limit, w.Per, sweepsOf))
+	}
+	for _, w := range r.limits {
+		used, _ := h.used(now, w.Per)
+		total = min(total, w.Calls-used)
+		switch lane {
+		case Listing:
+			narrow(w.listingCalls(r.share), used, w.Per, allOf)
+		case Sweep:
+			own := w.sweep()
+			_, sweeps := h.used(now, own.Per)
+			narrow(own.Calls, sweeps, own.Per, sweepsOf)
+			narrow(w.Calls, used, w.Per, allOf)
+		case Urgent, Normal:
+			narrow(w.Calls, used, w.Per, allOf)
 		}
 	}
 	n = max(0, n)

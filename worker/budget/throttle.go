@@ -127,7 +127,6 @@ func (t *throttle) read(e entry) {
 	if e.gone {
 		e.rev = 0
 	} else {
-		t.clock.saw(e.stamp)
 		state, err = decodeNotBefore(e.value)
 	}
 	t.mu.Lock()
@@ -211,6 +210,7 @@ func (t *throttle) write(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		t.clock.saw(e)
 		t.read(e)
 	}
 }
