@@ -19,7 +19,7 @@ import (
 var users = map[string]string{
 	"worker": "NATS_WORKER_PASSWORD", "setup": "NATS_SETUP_PASSWORD", "operator": "NATS_OPERATOR_PASSWORD",
 	"servicenow": "NATS_SERVICENOW_PASSWORD", "soar": "NATS_SOAR_PASSWORD", "cli": "NATS_CLI_PASSWORD",
-	"notifier": "NATS_NOTIFIER_PASSWORD", "sys": "NATS_SYS_PASSWORD",
+	"notifier": "NATS_NOTIFIER_PASSWORD", "admin": "NATS_ADMIN_PASSWORD", "sys": "NATS_SYS_PASSWORD",
 }
 
 func password(user string) string { return "pw-" + user }
