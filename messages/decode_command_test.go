@@ -83,10 +83,16 @@ func TestDecodeCommandKeepsNoReferenceToTheBody(t *testing.T) {
 	}
 }
 
-// Each row is one message, everything that is wrong with it, and the id under
+// refused is one message, everything that is wrong with it, and the id under
 // which it is answered.
-func TestDecodeCommandNamesEveryProblem(t *testing.T) {
-	t.Parallel()
+type refused struct {
+	lane messages.Lane
+	body string
+	want []string
+	id   string // "i" if empty; "-" for none
+}
+
+func refusedCommands() map[string]refused {
 	const (
 		revoke    = messages.LaneRevoke
 		list      = messages.LaneListDuplicates
@@ -102,12 +108,7 @@ func TestDecodeCommandNamesEveryProblem(t *testing.T) {
 	// with is a good revocation with one member more.
 	with := func(member string) string { return `{"id":"i","order_id":1,"comments":"c",` + member + `}` }
 	order := func(value string) string { return `{"id":"i","comments":"c","order_id":` + value + `}` }
-	tests := map[string]struct {
-		lane messages.Lane
-		body string
-		want []string
-		id   string // "i" if empty; "-" for none
-	}{
+	return map[string]refused{
 		"empty":                   {revoke, ``, []string{"body: is empty; send one JSON object"}, "-"},
 		"white space":             {revoke, "\n ", []string{"body: the JSON ends early: want a value at byte 2; send one JSON object"}, "-"},
 		"array":                   {revoke, `[{"id":"i"}]`, []string{"body: must be a JSON object, not an array"}, "-"},
@@ -224,7 +225,11 @@ func TestDecodeCommandNamesEveryProblem(t *testing.T) {
 		"everything at once":  {revoke, `{"order_id":"x","comments":"","id":"i","dry_run":1,"dryrun":true,"id":"j"}`, []string{"order_id:" + integer, "comments: must be 1 to 1000 characters; shorten it", "dry_run: must be true or false, not a number", "dryrun: is no field of a command; did you mean dry_run?", "id:" + twice}, "-"},
 		"problems, then junk": {revoke, `{"id":"i","order_id":0,"colour":1,]`, []string{"order_id:" + integer, "colour:" + unknown, `body: no JSON: want a name in quotes, found ']' at byte 34; send one JSON object`}, ""},
 	}
-	for name, test := range tests {
+}
+
+func TestDecodeCommandNamesEveryProblem(t *testing.T) {
+	t.Parallel()
+	for name, test := range refusedCommands() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c, err := messages.DecodeCommand(test.lane, "soar", nil, []byte(test.body))

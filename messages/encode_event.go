@@ -158,6 +158,7 @@ func (e *Event) check() error {
 	refuse(e.Action == "" || e.Action != e.Lane.Action(), "action: is not that of the lane")
 	refuse(e.Name.ofListing() && e.Action != ActionListDuplicates, "action: the event belongs to a listing")
 	refuse(e.Name.ofRevocation() && e.Action != ActionRevoke, "action: the event belongs to a revocation")
+	refuse(e.Name.ofRevocation() && e.Comments == "", "comments: missing; the events are the record of them")
 	refuse(e.Time.IsZero(), "time: missing")
 	refuse(e.ReceivedAt.IsZero(), "received_at: missing")
 	for _, t := range [...]time.Time{e.Time, e.ReceivedAt, e.Deadline, e.Expires} {

@@ -77,6 +77,7 @@ func TestEncodeEventRefusesWhatIsNoneOfTheContract(t *testing.T) {
 		"year 10000":              {revoke, messages.EventRevoked, func(e *messages.Event) { e.Time = at.AddDate(9000, 0, 0) }, "year"},
 		"negative order":          {revoke, messages.EventRevoked, func(e *messages.Event) { e.OrderID = -1 }, "below 0"},
 		"no order":                {revoke, messages.EventRevoked, func(e *messages.Event) { e.OrderID = 0 }, "order_id"},
+		"no comments":             {revoke, messages.EventRevoked, func(e *messages.Event) { e.Comments = "" }, "comments"},
 		"header of two lines":     {revoke, messages.EventRevoked, func(e *messages.Event) { e.Traceparent = "a\nb: c" }, "header"},
 		"failed without an error": {revoke, messages.EventRevokeFailed, func(*messages.Event) {}, "error"},
 		"revoked with an error":   {revoke, messages.EventRevoked, func(e *messages.Event) { e.Error = messages.NewError(messages.ErrorRefused, "x") }, "error"},
@@ -152,7 +153,7 @@ func TestEncodeEventKeepsBytes(t *testing.T) {
 func TestEncodeEventMendsText(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	e := messages.NewEvent(messages.Command{ID: "i", Source: "soar", Lane: messages.LaneRevoke, OrderID: 1}, messages.EventRevokeFailed, at, at)
+	e := messages.NewEvent(messages.Command{ID: "i", Source: "soar", Lane: messages.LaneRevoke, OrderID: 1, Comments: "c"}, messages.EventRevokeFailed, at, at)
 	e.Error = messages.NewError(messages.ErrorRefused, "a\xffb\xf0\x9f\x94\"\\\x00\x1f\x7f\u2028é\xc3")
 	names := mustNames(t, "certrecall")
 	subject, header, body, err := names.EncodeEvent(e)

@@ -183,7 +183,7 @@ func drawEvent(t *rapid.T) messages.Event {
 		if rapid.Bool().Draw(t, "object") {
 			e.CertificatesObject = &messages.ObjectRef{Bucket: "B", Name: rapid.String().Draw(t, "name"), Size: rapid.Int64Min(0).Draw(t, "size"), Digest: "d"}
 		} else {
-			e.Certificates = json.RawMessage("[" + drawJSON(t, 3) + " ]")
+			e.Certificates = json.RawMessage("[" + drawObject(t, 3) + " ]")
 		}
 	case messages.EventRevokeAccepted, messages.EventRevokeRequested, messages.EventRevokeOverdue, messages.EventRevoked,
 		messages.EventRevokeCancelled, messages.EventListDuplicatesCancelled:
