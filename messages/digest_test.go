@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -121,14 +122,7 @@ func TestDigestOfBrokenContext(t *testing.T) {
 
 func TestDigestOfDeepContextIsQuick(t *testing.T) {
 	t.Parallel()
-	deep := ""
-	for range 600 {
-		deep += `{"b":`
-	}
-	deep += "1"
-	for range 600 {
-		deep += `,"a":1}`
-	}
+	deep := strings.Repeat(`{"b":`, 600) + "1" + strings.Repeat(`,"a":1}`, 600)
 	c := decode(t, messages.LaneRevoke, `{"id":"i","order_id":1,"comments":"c","context":`+deep+`}`)
 	began := time.Now()
 	c.Digest()

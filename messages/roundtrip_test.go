@@ -2,6 +2,7 @@ package messages_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 	"unicode"
@@ -60,14 +61,15 @@ func drawJSON(t *rapid.T, depth int) string {
 		}
 		return string(text)
 	case 3:
-		out := "["
+		var out strings.Builder
+		out.WriteString("[")
 		for i := range rapid.IntRange(0, 3).Draw(t, "length") {
 			if i > 0 {
-				out += ","
+				out.WriteString(",")
 			}
-			out += space.Draw(t, "space") + drawJSON(t, depth-1)
+			out.WriteString(space.Draw(t, "space") + drawJSON(t, depth-1))
 		}
-		return out + space.Draw(t, "space") + "]"
+		return out.String() + space.Draw(t, "space") + "]"
 	}
 	return drawObject(t, depth-1)
 }
@@ -77,18 +79,19 @@ func drawObject(t *rapid.T, depth int) string {
 	if depth > 0 && len(names) > 3 {
 		names = names[:3]
 	}
-	out := "{"
+	var out strings.Builder
+	out.WriteString("{")
 	for i, name := range names {
 		if i > 0 {
-			out += " ,"
+			out.WriteString(" ,")
 		}
 		key, err := json.Marshal(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		out += "\n" + string(key) + " : " + drawJSON(t, depth)
+		out.WriteString("\n" + string(key) + " : " + drawJSON(t, depth))
 	}
-	return out + "}"
+	return out.String() + "}"
 }
 
 func maybeObject(t *rapid.T, label string) json.RawMessage {
