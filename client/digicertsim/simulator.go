@@ -182,7 +182,7 @@ func (s *Simulator) Order(id int64) (Order, bool) {
 	if h == nil {
 		return Order{}, false
 	}
-	return h.current().clone(), true
+	return h.current().deepClone(), true
 }
 
 // Effective counts the PUTs that had an effect on the order: on all of it or on one of its certificates.
@@ -211,7 +211,7 @@ func (s *Simulator) Requests() []Request {
 
 // put makes o the order of its id, with its ids made known.
 func (s *Simulator) put(o Order) *Order {
-	o = o.clone()
+	o = o.deepClone()
 	o.complete()
 	s.certificates[o.Certificate.ID] = o.ID
 	for _, c := range slices.Concat(o.Duplicates, o.Reissues) {
@@ -252,18 +252,15 @@ func (s *Simulator) order(id int64) *history {
 	if !s.opts.AutoOrders || id <= 0 || id >= UnknownOrders {
 		return nil
 	}
-	h := &history{auto: true}
-	h.add(time.Time{}, autoOrder(id, max(s.opts.AutoDuplicates, 0)))
-	return h // kept only when something of it changes: reads of many orders must not fill the memory
+	return madeUp(id, max(s.opts.AutoDuplicates, 0)) // kept only when something of it changes: reads of many orders must not fill the memory
 }
 
-// change makes a new version of an order, dated at, and keeps it. Versions are never changed once made.
+// change makes a new version of an order, dated at, and keeps it.
 func (s *Simulator) change(h *history, at time.Time, edit func(*Order)) error {
 	o := h.current().clone()
 	edit(&o)
-	o.DuplicatesBody = ""
 	s.orders[o.ID] = h
-	h.add(at, o)
+	h.change(at, o)
 	return s.keep(&o)
 }
 
