@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -52,14 +51,15 @@ func (c *Client) attempt(ctx context.Context, x *exchange) *Error {
 		key, err = parseSecret(string(key))
 	}
 	if err != nil {
-		return x.fail(ClassNeverSent, fmt.Errorf("getting the key: %w", err))
+		failure := x.fail(ClassNeverSent, fmt.Errorf("getting the key: %w", err))
+		failure.Canceled = canceled(ctx)
+		return failure
 	}
 	began := time.Now()
 	status, failure := c.send(ctx, x, key)
 	call := Call{Op: x.op, Status: status, Began: began, Duration: time.Since(began), OrderID: x.orderID, CertificateID: x.certificateID}
 	if failure != nil {
-		failure.Code = hide(failure.Code, key)
-		failure.Message = hide(failure.Message, key)
+		failure.hide(key)
 		call.Class, call.RetryAfter, call.Canceled = failure.Class, failure.RetryAfter, failure.Canceled
 	}
 	if c.observe != nil {
@@ -208,16 +208,6 @@ func readBody(resp *http.Response, limit int64) ([]byte, error) {
 			buf = append(buf, 0)[:len(buf)]
 		}
 	}
-}
-
-// hide takes the key out of text that an answer held. What is shorter than any key of DigiCert's stands in for one
-// in a test, and is left: it may be part of a word.
-func hide(s string, key Secret) string {
-	const shortest = 8
-	if len(key) < shortest {
-		return s
-	}
-	return strings.ReplaceAll(s, string(key), redacted)
 }
 
 func query(pairs ...string) string {

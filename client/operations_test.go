@@ -1,6 +1,8 @@
 package client
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -169,6 +171,29 @@ func TestListsOfCertificates(t *testing.T) {
 				t.Errorf("%s (-want +got)\n%s", tt.name, diff)
 			}
 		}
+	}
+}
+
+func TestCompressedAnswers(t *testing.T) {
+	t.Parallel()
+	zipped := func(body string) http.HandlerFunc {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		if _, err := io.WriteString(z, body); err != nil {
+			t.Fatal(err)
+		}
+		if err := z.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return answers(200, b.String(), "Content-Encoding", "gzip")
+	}
+	const list = `[ {"id":1.0} ]`
+	if got, err := piped(t, zipped(`{"certificates":`+list+`}`)).Reader(nil).ListDuplicates(t.Context(), 7, false); err != nil || string(got.Raw) != list {
+		t.Errorf("%s, %v", got.Raw, err)
+	}
+	bomb := zipped(strings.Repeat(" ", orderLimit+1))
+	if err := readOrder(t.Context(), piped(t, bomb).Reader(nil)); !errors.Is(err, ErrRefused) || !errors.Is(err, errTooLarge) {
+		t.Errorf("a small answer that grows: %v", err)
 	}
 }
 

@@ -50,6 +50,21 @@ func parseSecret(s string) (Secret, error) {
 	return Secret(s), nil
 }
 
+// hide takes the key out of all that an answer can have put into the error: the words of an error body, a redirect,
+// a header line that net/http quotes because it is malformed. What is shorter than any key of DigiCert's stands in
+// for one in a test, and is left: it may be part of a word.
+func (e *Error) hide(key Secret) {
+	const shortest = 8
+	if len(key) < shortest {
+		return
+	}
+	e.Code = strings.ReplaceAll(e.Code, string(key), redacted)
+	e.Message = strings.ReplaceAll(e.Message, string(key), redacted)
+	if e.Err != nil && strings.Contains(e.Err.Error(), string(key)) {
+		e.Err = errors.New(strings.ReplaceAll(e.Err.Error(), string(key), redacted))
+	}
+}
+
 // KeySource gives the key for the next call. It is asked before every HTTP attempt, so that a key that changes
 // is used at once, and must be quick and safe for concurrent use.
 type KeySource interface {

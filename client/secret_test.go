@@ -1,12 +1,15 @@
 package client
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -82,6 +85,25 @@ func TestTheKeyIsNeverShown(t *testing.T) {
 	}
 	if string(Secret(testKey)) != testKey {
 		t.Error("a conversion does not give the key")
+	}
+}
+
+func TestTheKeyIsNotShownWhereAServerRepeatsIt(t *testing.T) {
+	t.Parallel()
+	for name, echo := range map[string]string{
+		"status line": testKey + "\r\n\r\n",
+		"header line": "HTTP/1.1 200 OK\r\n" + testKey + "\r\n\r\n",
+		"length":      "HTTP/1.1 200 OK\r\nContent-Length: " + testKey + "\r\n\r\n",
+		"redirect":    "HTTP/1.1 302 Found\r\nLocation: https://" + testKey + "/\r\nContent-Length: 0\r\n\r\n",
+	} {
+		addr := rawServer(t, func(conn net.Conn) {
+			_ = readHead(bufio.NewReader(conn))
+			_, _ = io.WriteString(conn, echo)
+		})
+		_, err := newClient(t, "http://"+addr).RevokeOrder(t.Context(), 1, Revocation{})
+		if s := shown(t, err); strings.Contains(s, testKey) || !strings.Contains(s, redacted) {
+			t.Errorf("%s:\n%s", name, s)
+		}
 	}
 }
 

@@ -8,6 +8,20 @@
 //	…
 //	sim.Effective(4711)                            // PUTs that had an effect on the order
 //
+// Other processes drive it over HTTP, without a key; durations are strings ("1.5s"), fields named as in the types:
+//
+//	GET    /_sim/stats                   Stats
+//	GET    /_sim/calls?op=…&order_id=…   {"calls":[Call]}; DELETE forgets them
+//	POST   /_sim/faults                  Fault or [Fault]; DELETE takes all away
+//	GET    /_sim/requests                {"requests":[Request]}
+//	POST   /_sim/requests/{id}/approve   {"comment":"…"} or nothing; likewise …/reject
+//	POST   /_sim/orders                  Order or [Order]
+//	GET    /_sim/orders/{id}             Order
+//	POST   /_sim/orders/{id}/revoke      revoked as at the console, without a call
+//	PUT    /_sim/behaviour               Behaviour
+//	PUT    /_sim/keys                    Keys
+//	POST   /_sim/reset
+//
 // Orders, requests and answers follow DigiCert's public documentation and what its clients are known to meet:
 // 204 without a body for an approval that was skipped, {} for an empty list, codes with suffixes behind a bar,
 // HTML from the network in front. Where DigiCert's behaviour is not known publicly, Behaviour chooses.
