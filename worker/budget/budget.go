@@ -91,7 +91,8 @@ func (b *Budget) Run(ctx context.Context) error {
 }
 
 // Acquire waits for a permit for one call of the lane: until all windows have room for it, no caller goes before, and no
-// not-before lies ahead. Without limits it only waits for the not-before. The error is ctx's.
+// not-before lies ahead. Without limits it only waits for the not-before. In both cases Run must have read what the
+// fleet has set. The error is ctx's.
 func (b *Budget) Acquire(ctx context.Context, lane Lane) (Permit, error) {
 	if err := ctx.Err(); err != nil {
 		return Permit{}, waitError(err)
@@ -123,8 +124,8 @@ func waitError(err error) error {
 }
 
 // Throttled says that a call which began at the given local time was answered 429. retryAfter is what the answer asked
-// for, 0 if nothing. From here on nobody in the fleet begins a call for that long (from a second to a quarter of an hour), or for
-// 5 s, doubling to 2 min with each 429 to a call that began after the last one. Run writes it.
+// for, 0 if nothing. From here on nobody in the fleet begins a call for that long (from a second to a quarter of an
+// hour), or for 5 s, doubling to 2 min with each 429 to a call that began after the last one. Run writes it.
 func (b *Budget) Throttled(began time.Time, retryAfter time.Duration) {
 	now := b.throttle.clock.now().Round(0).UTC()
 	b.throttle.heard(news{at: now, throttled: true, began: now.Add(-time.Since(began)), retryAfter: retryAfter})

@@ -16,7 +16,9 @@ func TestClusterLosesLeader(t *testing.T) {
 	t.Parallel()
 	cluster := natstest.Cluster(t, 3)
 	cluster.WaitReady()
-	if _, err := cluster.JetStream().CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "CONTROL", Replicas: 3}); err != nil {
+	patient, done := context.WithTimeout(t.Context(), 30*time.Second)
+	defer done()
+	if _, err := cluster.JetStream().CreateKeyValue(patient, jetstream.KeyValueConfig{Bucket: "CONTROL", Replicas: 3}); err != nil {
 		t.Fatal(err)
 	}
 	limits := mustParse(t, "50/1s")
@@ -29,7 +31,7 @@ func TestClusterLosesLeader(t *testing.T) {
 	kill := make(chan struct{})
 	var once sync.Once
 	for range 4 {
-		kv, err := cluster.JetStream().KeyValue(t.Context(), "CONTROL")
+		kv, err := cluster.JetStream().KeyValue(patient, "CONTROL")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -54,8 +54,8 @@ func (n NotBefore) throttled(now, began time.Time, retryAfter time.Duration) (No
 	return n, true
 }
 
-// succeeded returns what a success at now makes of n, and whether that is a change. It takes the level away, so that the next pause
-// is short again; a pause that was set is kept.
+// succeeded returns what a success at now makes of n, and whether that is a change. It takes the level away, so that the
+// next pause is short again; a pause that was set is kept.
 func (n NotBefore) succeeded(now time.Time) (NotBefore, bool) {
 	if n.Level == 0 {
 		return n, false

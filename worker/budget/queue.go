@@ -13,8 +13,8 @@ type waiter struct {
 	got  chan *grant
 }
 
-// A queue holds the callers of this process that wait, by lane in the order in which they came, and the permits that are to be
-// taken back in the record.
+// A queue holds the callers of this process that wait, by lane in the order in which they came, and the permits that are
+// to be taken back in the record.
 type queue struct {
 	kick    chan struct{} // has room for one: something changed for the reserver
 	blocked func() bool   // a not-before lies ahead: nothing is passed on

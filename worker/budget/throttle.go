@@ -14,7 +14,8 @@ import (
 // notBeforeKey is the key of the not-before in the control bucket.
 const notBeforeKey = "not-before"
 
-// A throttle keeps the fleet's not-before: what the record says, with what this process has learnt since and has yet to write.
+// A throttle keeps the fleet's not-before: what the record says, with what this process has learnt since and has yet to
+// write.
 type throttle struct {
 	kv      jetstream.KeyValue
 	clock   *clock
