@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -77,7 +78,7 @@ func (f *natsFlags) check(s *settings) (messages.Names, []nats.Option) {
 	}
 	for server := range strings.SplitSeq(f.URL, ",") {
 		if problem := checkServer(server); problem != "" {
-			s.bad("nats-url", "%s: %s", redactServer(server), problem)
+			s.bad("nats-url", "%s: %s", redactServer(server, strings.Contains(f.URL, "@")), problem)
 		}
 	}
 	s.file("nats-creds", f.Creds)
@@ -145,24 +146,28 @@ func parseServer(server string) (*url.URL, error) {
 // redacted is the URL fit to be shown: without passwords and tokens.
 func (f *natsFlags) redacted() string {
 	servers := strings.Split(f.URL, ",")
-	for i := range servers {
-		servers[i] = redactServer(servers[i])
+	for i, server := range servers {
+		servers[i] = redactServer(server, strings.Contains(f.URL, "@"))
 	}
 	return strings.Join(servers, ",")
 }
 
-func redactServer(server string) string {
+const redacted = "REDACTED"
+
+// redactServer redacts the URL of one server. What cannot be read is not shown
+// at all where secrets are about: it may be a part of one.
+func redactServer(server string, secrets bool) string {
 	u, err := parseServer(server)
-	if err != nil {
-		if strings.Contains(server, "@") {
-			return "REDACTED"
-		}
-		return fmt.Sprintf("%q", server)
+	if err != nil && !secrets {
+		return strconv.Quote(server)
+	}
+	if err != nil || strings.Count(server, "@") > 1 || strings.Contains(server, "@") && u.User == nil {
+		return redacted
 	}
 	if _, password := u.User.Password(); password {
-		u.User = url.UserPassword(u.User.Username(), "REDACTED")
+		u.User = url.UserPassword(u.User.Username(), redacted)
 	} else if u.User != nil {
-		u.User = url.User("REDACTED") // a user alone is a token
+		u.User = url.User(redacted) // a user alone is a token
 	}
 	return u.String()
 }
