@@ -5,9 +5,13 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // requestPages serves the request list with the ids 1 … n in pages of at most size.
@@ -94,6 +98,53 @@ func TestRequestsEndWithTheFirstError(t *testing.T) {
 		}
 		if n != pageSize+1 || asError(t, last).Class != tt.class {
 			t.Errorf("%s: %d elements, last error %v", name, n, last)
+		}
+	}
+}
+
+func TestStatusChanges(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string][]StatusChange{
+		`{"orders":[{"order_id":1,"certificate_id":"2","status":"revoked"},{"order_id":"3"}]}`: {{1, 2, "revoked"}, {3, 0, ""}},
+		`{}`: nil, ``: nil, `{"orders":null}`: nil,
+	} {
+		got, err := piped(t, answers(200, body)).Reader(nil).StatusChanges(t.Context(), time.Hour)
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%s: %v (-want +got)\n%s", body, err, diff)
+		}
+	}
+}
+
+func TestStatusChangesArePaged(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		n       int
+		paged   bool
+		offsets []string
+	}{
+		{"one page", 999, true, []string{"0"}},
+		{"two pages", 1001, true, []string{"0", "1000"}},
+		{"full pages", 2000, true, []string{"0", "1000", "2000"}},
+		{"the offset is ignored", 1500, false, []string{"0", "1500"}},
+	} {
+		var offsets []string
+		r := piped(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			offset, _ := strconv.Atoi(r.URL.Query().Get("offset"))
+			limit, _ := strconv.Atoi(r.URL.Query().Get("limit"))
+			offsets = append(offsets, r.URL.Query().Get("offset"))
+			if !tt.paged {
+				offset, limit = 0, tt.n
+			}
+			orders := []map[string]any{}
+			for id := offset + 1; id <= min(tt.n, offset+limit); id++ {
+				orders = append(orders, map[string]any{"order_id": id})
+			}
+			_ = json.NewEncoder(w).Encode(map[string]any{"orders": orders})
+		})).Reader(nil)
+		got, err := r.StatusChanges(t.Context(), time.Hour)
+		if err != nil || len(got) != tt.n || got[tt.n-1].OrderID != int64(tt.n) || !slices.Equal(offsets, tt.offsets) {
+			t.Errorf("%s: %d changes by offsets %v: %v", tt.name, len(got), offsets, err)
 		}
 	}
 }

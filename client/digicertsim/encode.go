@@ -70,7 +70,8 @@ type wireRequest struct {
 	ProcessorComment string    `json:"processor_comment,omitempty"`
 }
 
-func (s *Simulator) wireRequest(o *Order, q *Request) wireRequest {
+// wireRequest writes a request. In a list its certificate has no id, as in DigiCert's sample.
+func (s *Simulator) wireRequest(o *Order, q *Request, alone bool) wireRequest {
 	w := wireRequest{
 		ID: s.id(q.ID), Date: date(q.Date), Type: q.Type, Status: q.Status, DateProcessed: date(q.DateProcessed),
 		Requester: s.requester(), Comments: q.Comments, ProcessorComment: q.ProcessorComment,
@@ -78,17 +79,24 @@ func (s *Simulator) wireRequest(o *Order, q *Request) wireRequest {
 	if !q.DateProcessed.IsZero() {
 		w.Processor = new(s.processor())
 	}
-	certificate := orDefault(q.CertificateID, o.Certificate.ID)
+	certificate := map[string]any{"common_name": o.CommonName}
+	if alone {
+		certificate["id"] = s.id(orDefault(q.CertificateID, o.Certificate.ID))
+	}
 	w.Order = map[string]any{
 		"id": s.id(o.ID),
 		// DigiCert's copy here is known to be stale: its status says nothing.
-		"status":      "needs_approval",
-		"certificate": map[string]any{"id": s.id(certificate), "common_name": o.CommonName},
+		"status":       "needs_approval",
+		"certificate":  certificate,
+		"organization": organization(s),
+		"product":      product(o),
 	}
 	return w
 }
 
-func (s *Simulator) encodeRequest(o *Order, q *Request) []byte { return encode(s.wireRequest(o, q)) }
+func (s *Simulator) encodeRequest(o *Order, q *Request) []byte {
+	return encode(s.wireRequest(o, q, true))
+}
 
 // encodeOrder is an order as GET order/certificate/{id} gives it. The certificate has no status while it is the
 // first one issued; skip_approval leaves no request.
@@ -119,10 +127,18 @@ func (s *Simulator) encodeOrder(o *Order) []byte {
 		Requests     []request       `json:"requests"`
 	}{
 		ID: s.id(o.ID), Certificate: certificate.encode(s, OpOrder), Status: o.Status, DateCreated: date(o.Certificate.DateCreated),
-		Organization: map[string]any{"id": s.id(117483), "name": "Example, Inc."},
-		Product:      map[string]any{"name_id": o.ProductNameID, "name": "Standard SSL", "type": "ssl_certificate"},
+		Organization: organization(s),
+		Product:      product(o),
 		Requests:     requests,
 	})
+}
+
+func organization(s *Simulator) map[string]any {
+	return map[string]any{"id": s.id(117483), "name": "Example, Inc."}
+}
+
+func product(o *Order) map[string]any {
+	return map[string]any{"name_id": o.ProductNameID, "name": "Standard SSL", "type": "ssl_certificate"}
 }
 
 // encodeList is a list of certificates; DigiCert's empty list is {}.

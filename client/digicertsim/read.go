@@ -73,8 +73,7 @@ func (s *Simulator) listRequests(c *arrival, at time.Time) answer {
 	if s.behaviour.FilterIgnored {
 		kind, status = "", ""
 	}
-	limit := min(orDefault(int(parseID(values.Get("limit"))), maxPage), maxPage)
-	offset := int(parseID(values.Get("offset")))
+	limit, offset := paging(values)
 	var page []wireRequest
 	total := 0
 	for _, id := range s.requestIDs {
@@ -84,7 +83,7 @@ func (s *Simulator) listRequests(c *arrival, at time.Time) answer {
 			continue
 		}
 		if total >= offset && len(page) < limit {
-			page = append(page, s.wireRequest(&v.Order, q))
+			page = append(page, s.wireRequest(&v.Order, q, false))
 		}
 		total++
 	}
@@ -100,9 +99,7 @@ func (s *Simulator) listRequests(c *arrival, at time.Time) answer {
 func (s *Simulator) statusChanges(c *arrival, at, now time.Time) answer {
 	values := queryOf(c)
 	window := time.Duration(parseID(values.Get("seconds"))) * time.Second
-	if minutes := parseID(values.Get("minutes")); minutes > 0 {
-		window = time.Duration(minutes) * time.Minute
-	}
+	window += time.Duration(parseID(values.Get("minutes"))) * time.Minute
 	if window > maxStatusWindow {
 		return s.problem(http.StatusBadRequest, "time_frame_too_long", "The time frame is too long.")
 	}
@@ -122,7 +119,9 @@ func (s *Simulator) statusChanges(c *arrival, at, now time.Time) answer {
 		}
 	}
 	slices.Sort(ids)
-	for _, id := range ids {
+	limit, offset := paging(values)
+	ids = ids[min(offset, len(ids)):]
+	for _, id := range ids[:min(limit, len(ids))] {
 		o := &s.orders[id].asOf(at).Order
 		changes = append(changes, change{s.id(id), s.id(o.Certificate.ID), o.Status})
 	}
@@ -130,6 +129,12 @@ func (s *Simulator) statusChanges(c *arrival, at, now time.Time) answer {
 		return answer{status: http.StatusOK, body: []byte("{}")}
 	}
 	return answer{status: http.StatusOK, body: encode(map[string]any{"orders": changes})}
+}
+
+// paging reads which part of a list is asked for.
+func paging(values url.Values) (limit, offset int) {
+	limit = min(orDefault(int(parseID(values.Get("limit"))), maxPage), maxPage)
+	return limit, int(parseID(values.Get("offset")))
 }
 
 func queryOf(c *arrival) url.Values {

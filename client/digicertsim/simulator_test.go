@@ -84,6 +84,7 @@ func TestReads(t *testing.T) {
 		parts  []string
 		not    string
 	}{
+		{BasePath + "/request?limit=1", 200, []string{`"certificate":{"common_name":"order-112241.example.com"}`, `"page":{"limit":1,"offset":0,"total":1}`}, `"id":112241000`},
 		{orderURL(EmptyOrder, ""), 200, []string{`"status":"issued"`, `"requests":[]`, `"product":{`}, `"csr":"<csr>","server_platform":{"id":-1,"name":"OTHER"},"signature_hash":"sha256","key_size":2048,"ca_cert_id":"1005","sub_id":"000","public_id":"<public_id>","archived"`},
 		{orderURL(AskedOrder, ""), 200, []string{`"requests":[{"id":900001,`, `"type":"revoke","status":"pending"`}, ""},
 		{orderURL(EmptyOrder, "/duplicate"), 200, []string{`{}`}, "certificates"},
@@ -179,6 +180,10 @@ func TestStatusChanges(t *testing.T) {
 	want := `{"orders":[{"order_id":112233,"certificate_id":112233000,"status":"revoked"},{"order_id":112234,"certificate_id":112234000,"status":"revoked"}]}`
 	if body != want {
 		t.Errorf("status changes %s, want %s", body, want)
+	}
+	_, body = do(t, s, "GET", BasePath+"/order/certificate/status-changes?minutes=1&seconds=30&limit=5&offset=1", "")
+	if want := `{"orders":[{"order_id":112234,"certificate_id":112234000,"status":"revoked"}]}`; body != want {
+		t.Errorf("second page %s, want %s", body, want)
 	}
 	if s.Effective(SampleOrder) != 0 {
 		t.Error("a revocation outside counts as a PUT")
