@@ -150,8 +150,9 @@ func TestConcurrentCallsReuseConnections(t *testing.T) {
 					})
 				}
 				wg.Wait()
-				// A connection is put back a moment after its answer was read, so a few may be made too many.
-				if n := int(dials.Load()); n > concurrent+concurrent/10 {
+				// A connection is put back a moment after its answer was read, so some may be made too many; without
+				// reuse it would be three times as many.
+				if n := int(dials.Load()); n > concurrent*3/2 {
 					t.Fatalf("%d connections for %d calls at once in round %d", n, concurrent, round)
 				}
 			}
