@@ -93,6 +93,31 @@ func TestRecordDeletedBeforeNewcomer(t *testing.T) {
 	})
 }
 
+// A permit of a record that is gone is not taken back from the new one, where its place may be another's.
+func TestGivenBackAfterLoss(t *testing.T) {
+	t.Parallel()
+	natstest.Bubble(t, func(t *testing.T, env *natstest.Env) {
+		f := newFleet(t, env)
+		limits := mustParse(t, "100/60s")
+		a, b := f.start(limits), f.start(limits)
+		p := mustAcquire(t, a, Normal)
+		time.Sleep(100 * time.Millisecond) // synctest
+		f.calls(b, Normal, 5, 5).Wait()
+		if err := f.kv.Delete(t.Context(), recordKey); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Second) // synctest
+		if used := usedOf(a); used != 6 {
+			t.Fatalf("%d permits are used in the new record, want 6", used)
+		}
+		p.GiveBack()
+		synctest.Wait()
+		if used := usedOf(a); used != 6 {
+			t.Errorf("%d permits are used, want 6", used)
+		}
+	})
+}
+
 // The whole bucket goes and comes back.
 func TestBucketRecreated(t *testing.T) {
 	natstest.LoneBubble(t, func(t *testing.T, env *natstest.Env) {

@@ -50,6 +50,28 @@ func TestCellsCountConservatively(t *testing.T) {
 	})
 }
 
+// Where the width changes, an older cell may be rounded up beyond a younger one: they become one.
+func TestCellsStayInOrder(t *testing.T) {
+	t.Parallel()
+	for phase := range int64(1024) {
+		now := epoch0 + phase
+		rec := &record{epoch: 1, last: now}
+		for _, age := range []int64{fineness*1024 + 100, fineness * 1024, fineness*1024 - 1, fineness*1024 - 72, 5} {
+			rec.cells = append(rec.cells, cell{at: now - age, count: 1})
+		}
+		want := now - rec.cells[3].at
+		rec = through(t, rec)
+		for i, c := range rec.cells[1:] {
+			if c.at <= rec.cells[i].at {
+				t.Fatalf("phase %d: %v", phase, rec.cells)
+			}
+		}
+		if n, _ := rec.cells.used(now, time.Duration(want)*time.Millisecond-guard); n < 2 {
+			t.Fatalf("phase %d: %d permits in the last %d ms, want at least 2", phase, n, want)
+		}
+	}
+}
+
 // What is left of a history after permits were taken back counts at least the permits that are left.
 func TestTakingBackIsConservative(t *testing.T) {
 	t.Parallel()

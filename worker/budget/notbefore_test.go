@@ -214,9 +214,11 @@ func TestNotBeforeTakenAway(t *testing.T) {
 	t.Parallel()
 	natstest.Bubble(t, func(t *testing.T, env *natstest.Env) {
 		f := newFleet(t, env)
-		b := f.start(nil)
+		b := f.start(mustParse(t, "100/5s"))
 		mustAcquire(t, b, Normal)
 		b.Throttled(time.Now(), 10*time.Minute)
+		began := time.Now()
+		waiting := f.calls(b, Normal, 1, 1)
 		synctest.Wait()
 		if b.NotBefore().IsZero() {
 			t.Fatal("no not-before after a 429")
@@ -228,14 +230,17 @@ func TestNotBeforeTakenAway(t *testing.T) {
 		if !b.NotBefore().IsZero() {
 			t.Error("still a not-before after it was taken away")
 		}
-		mustAcquire(t, b, Normal)
+		waiting.Wait()
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("a caller with limits waited %s", took)
+		}
 
 		if _, err := f.kv.PutString(t.Context(), notBeforeKey, "tomorrow"); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
 		mustAcquire(t, b, Normal)
-		if got := f.kinds(); !slices.Equal(got, []IncidentKind{NotBeforeUnreadable}) {
+		if got := f.kinds(); !slices.Equal(got, []IncidentKind{RecordBegun, NotBeforeUnreadable}) {
 			t.Errorf("reported %v", got)
 		}
 		time.Sleep(time.Second) // synctest

@@ -219,3 +219,30 @@ func TestWithoutLimits(t *testing.T) { // not parallel: it counts allocations
 		}
 	})
 }
+
+// The permit of a caller that has left, but was still in the queue when it was served, is not lost.
+func TestServedWhenGone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(func() bool { return false })
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() {
+			_, err := q.wait(ctx, Normal)
+			done <- err
+		}()
+		synctest.Wait() // it waits
+		q.mu.Lock()
+		cancel() // it has left the select, and waits for the lock
+		w := q.waiting[Normal][0]
+		q.waiting[Normal] = nil
+		w.got <- &grant{queue: q, deadline: time.Now().Add(time.Hour)}
+		q.mu.Unlock()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Fatalf("wait returned %v", err)
+		}
+		if _, returned := q.counts(); len(returned) != 1 {
+			t.Errorf("%d permits are to be taken back, want 1", len(returned))
+		}
+	})
+}
