@@ -51,7 +51,11 @@ func (w *Worker) carry(d *delivery, s suspicion) verdict {
 	}
 	cmd, err := messages.DecodeCommand(subjectLane, source, d.msg.Headers(), d.msg.Data())
 	if err != nil {
-		invalid := messages.NewError(messages.ErrorInvalidCommand, err.Error())
+		detail := err.Error()
+		if invalid, ok := errors.AsType[*messages.InvalidCommand](err); ok {
+			detail = invalid.Detail()
+		}
+		invalid := messages.NewError(messages.ErrorInvalidCommand, detail)
 		return w.reject(d.ctx, d, cmd, *invalid, true)
 	}
 	j := newJob(cmd)

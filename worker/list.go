@@ -143,12 +143,12 @@ func (w *Worker) readingFailed(ctx context.Context, d *delivery, j *job, tries l
 		return w.tryLater(j, err)
 	}
 	now := w.clock.Now()
-	switch failure.Class {
-	case client.ClassNotFound:
+	switch {
+	case orderMissing(failure):
 		return w.conclude(ctx, d, j, w.refused(j, failure, messages.ErrorOrderNotFound), tries)
-	case client.ClassRefused:
+	case failure.Class == client.ClassRefused:
 		return w.conclude(ctx, d, j, w.refused(j, failure, messages.ErrorRefused), tries)
-	case client.ClassForbidden:
+	case isDenial(failure):
 		refused, judgeErr := w.gates.Judge(ctx, failure)
 		if refused || judgeErr != nil {
 			return giveBack(time.Second, errors.Join(err, judgeErr))
@@ -156,7 +156,6 @@ func (w *Worker) readingFailed(ctx context.Context, d *delivery, j *job, tries l
 		if tries.Denied++; tries.Denied >= maxDenials {
 			return w.conclude(ctx, d, j, w.refused(j, failure, messages.ErrorRefused), tries)
 		}
-	case client.ClassThrottled, client.ClassUnavailable, client.ClassKeyRefused, client.ClassOutcomeUnknown, client.ClassNeverSent:
 	}
 	tries.Spent += w.spent(tries, j.kind, now)
 	tries.Attempts = j.attempts

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"certrecall/client"
@@ -54,7 +53,7 @@ func doomed(ctx context.Context, r client.Reader, order client.Order, only int64
 	all := []client.Certificate{order.Certificate}
 	for _, list := range []func(context.Context, int64, bool) (client.Certificates, error){r.ListDuplicates, r.ListReissues} {
 		found, err := list(ctx, order.ID, true)
-		if err != nil && !errors.Is(err, client.ErrNotFound) {
+		if err != nil && !orderMissing(err) {
 			return nil, err
 		}
 		all = append(all, found.Items...)

@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 
 	"certrecall/client"
@@ -25,7 +24,7 @@ type sight struct {
 func (w *Worker) look(ctx context.Context, r client.Reader, orderID, target int64) (sight, error) {
 	s := sight{Reading: ledger.Reading{ID: rand.Text(), Began: w.clock.Now()}}
 	order, err := r.Order(ctx, orderID)
-	if errors.Is(err, client.ErrNotFound) {
+	if orderMissing(err) {
 		s.Missing = true
 		return s, nil
 	}
@@ -80,7 +79,7 @@ func (w *Worker) revokeRequests(ctx context.Context, r client.Reader, order clie
 		}
 		if q.Comments == "" && (q.Status == "pending" || q.Status == "submitted") {
 			whole, err := r.Request(ctx, q.ID)
-			if err != nil && !errors.Is(err, client.ErrNotFound) {
+			if err != nil && !orderMissing(err) {
 				return nil, err
 			}
 			if err == nil {
@@ -100,7 +99,7 @@ func findCertificate(ctx context.Context, r client.Reader, order client.Order, i
 	lists := []func(context.Context, int64, bool) (client.Certificates, error){r.ListDuplicates, r.ListReissues}
 	for _, list := range lists {
 		found, err := list(ctx, order.ID, true)
-		if err != nil && !errors.Is(err, client.ErrNotFound) {
+		if err != nil && !orderMissing(err) {
 			return client.Certificate{}, false, fmt.Errorf("looking for certificate %d: %w", id, err)
 		}
 		for _, c := range found.Items {

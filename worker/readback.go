@@ -81,12 +81,18 @@ func (w *Worker) readFailed(ctx context.Context, j *job, e ledger.Entry, owner s
 		}
 		return e, new(w.tryLater(j, err))
 	}
-	if failure, ok := errors.AsType[*client.Error](err); ok && failure.Class == client.ClassForbidden {
-		if refused, judgeErr := w.gates.Judge(ctx, failure); refused || judgeErr != nil {
-			return w.record(ctx, e, release), new(giveBack(time.Second, err))
+	if failure, ok := errors.AsType[*client.Error](err); ok && isDenial(failure) {
+		refused, judgeErr := w.gates.Judge(ctx, failure)
+		if refused || judgeErr != nil {
+			return w.record(ctx, e, release), new(giveBack(time.Second, errors.Join(err, judgeErr)))
 		}
 	}
 	return w.failed(ctx, j, e, err, release)
+}
+
+// isDenial reports whether DigiCert answered 401 or 403.
+func isDenial(e *client.Error) bool {
+	return e.Class == client.ClassForbidden || e.Class == client.ClassKeyRefused
 }
 
 // belongs makes sure, before the first PUT for one certificate, that it is the
@@ -116,7 +122,7 @@ func (w *Worker) belongs(ctx context.Context, j *job, e ledger.Entry) (ledger.En
 // decision made before the command was received does not answer it.
 func (w *Worker) adopt(ctx context.Context, j *job, e ledger.Entry, q ledger.Request) (ledger.Entry, *verdict) {
 	now, err := w.reader(j).Request(ctx, q.ID)
-	gone := errors.Is(err, client.ErrNotFound)
+	gone := orderMissing(err)
 	if err != nil && !gone {
 		return w.readFailed(ctx, j, e, "", err)
 	}

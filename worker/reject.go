@@ -29,6 +29,9 @@ func (w *Worker) reject(ctx context.Context, d *delivery, cmd messages.Command, 
 	if !free {
 		e.ID = "seq-" + d.origin
 	}
+	if problem.Type == messages.ErrorCommandConflict {
+		e.Digest = cmd.Digest()
+	}
 	l := letter{d.lane, sourceToken(d.msg.Subject()), d.msg.Headers(), d.msg.Data(), d.origin, d.sequence, d.deliveries, d.received}
 	if err := w.bury(ctx, l, problem, w.cfg.Names.EventSubject(e.Name, e.Source, e.ID)); err != nil {
 		return retryIn(0, err)

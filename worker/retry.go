@@ -54,10 +54,10 @@ func (w *Worker) spent(n ledger.Note, kind gate.Kind, now time.Time) time.Durati
 		return 0
 	}
 	var before time.Duration
-	if since.Before(w.started) {
+	if since.Before(w.since) {
 		planned := max(n.NotBefore.Sub(since), 0) + w.cfg.CallTimeout
-		before = min(w.started.Sub(since), planned)
-		since = w.started
+		before = min(w.since.Sub(since), planned)
+		since = w.since
 	}
 	return before + max(now.Sub(since)-w.gates.ClosedFor(kind, since), 0)
 }
@@ -76,12 +76,25 @@ func (w *Worker) tryLater(j *job, err error) verdict {
 	return retryIn(w.backoffDelay(2), err)
 }
 
-// harmless reports whether a failed read says nothing about the command: it was
-// not allowed to begin, or the key's trouble is not the command's.
+// harmless reports whether a failed call says nothing about the command: it
+// was not allowed to begin, was cut off by us, or was answered 429.
 func harmless(err error) bool {
 	if _, ok := errors.AsType[errGate](err); ok {
 		return true
 	}
 	e, ok := errors.AsType[*client.Error](err)
-	return ok && (e.Canceled || e.Class == client.ClassThrottled || e.Class == client.ClassKeyRefused)
+	return ok && (e.Canceled || e.Class == client.ClassThrottled)
+}
+
+// misrouted reports whether a 404 did not come from the API's own idea of the
+// order: a wrong base URL, or something in front of DigiCert. It says nothing
+// about the order, so no command may end by it.
+func misrouted(e *client.Error) bool {
+	return e.Class == client.ClassNotFound && (e.NotJSON || e.HasCode("not_found|route"))
+}
+
+// orderMissing reports whether DigiCert said that it does not know what was asked for.
+func orderMissing(err error) bool {
+	e, ok := errors.AsType[*client.Error](err)
+	return ok && e.Class == client.ClassNotFound && !misrouted(e)
 }

@@ -162,6 +162,9 @@ func (w *Worker) recordAnswer(ctx context.Context, j *job, e ledger.Entry, owner
 	if !ok {
 		failure = &client.Error{Class: client.ClassOutcomeUnknown, Err: err}
 	}
+	if misrouted(failure) {
+		return w.failed(ctx, j, e, err, func(r *ledger.Record) { r.TakeBack(j.claimant, owner, true) })
+	}
 	switch failure.Class {
 	case client.ClassThrottled:
 		e = w.record(ctx, e, func(r *ledger.Record) { r.TakeBack(j.claimant, owner, false) })
@@ -207,7 +210,7 @@ func (w *Worker) denied(ctx context.Context, j *job, e ledger.Entry, owner strin
 			return
 		}
 		r.TakeBack(j.claimant, owner, true)
-		r.Failed(j.claimant, now, 0, delay)
+		r.Failed(j.claimant, now, 0, delay, true)
 	})
 	if denials >= maxDenials {
 		return e, nil
@@ -232,7 +235,7 @@ func (w *Worker) failed(ctx context.Context, j *job, e ledger.Entry, cause error
 		learnt(r)
 		if n := r.Note(j.key); !dated || !n.Last.Equal(now) {
 			delay = w.backoffDelay(n.Failures + 1)
-			r.Failed(j.claimant, now, w.spent(n, j.kind, now), delay)
+			r.Failed(j.claimant, now, w.spent(n, j.kind, now), delay, !isReadFailure(cause))
 			dated = true
 		}
 	})

@@ -143,7 +143,11 @@ func (s sweptCommands) Decided(ctx context.Context, k ledger.Waiting, q client.R
 	if gone {
 		fresh.Status = ledger.RequestGone
 	}
-	_, err := s.w.ledger.Update(ctx, ledger.Fresh(k.Order), func(r *ledger.Record) bool {
+	e, err := s.w.ledger.Load(ctx, k.Order)
+	if err != nil {
+		return err
+	}
+	_, err = s.w.ledger.Update(ctx, e, func(r *ledger.Record) bool {
 		if _, known := r.Request(fresh.ID); !known {
 			return false
 		}

@@ -29,7 +29,8 @@ type Worker struct {
 	digicert *client.Client
 	clock    *streams.Clock
 	metrics  *metrics
-	started  time.Time
+	started  time.Time // local clock
+	since    time.Time // server time
 
 	// Set by open, before anything is pulled.
 	opened atomic.Pointer[streams.Stores]
@@ -167,12 +168,13 @@ func (w *Worker) tryOpen(ctx context.Context) error {
 		return err
 	}
 	w.opened.Store(&stores)
+	w.since = w.clock.Now()
 	w.ledger = ledger.New(stores.Orders)
 	w.budget = budget.New(budget.Config{
 		KV: stores.Control, Limits: w.cfg.Limits, ListingShare: w.cfg.ListingShare, Now: w.clock.Now, Report: w.reportBudget,
 	})
 	w.gates = gate.New(gate.Config{
-		Control: stores.Control, Probe: w.probe, KeyChanged: w.cfg.KeyChanged,
+		Control: stores.Control, Conn: w.cfg.Conn, Probe: w.probe, ProbeFirst: true, KeyChanged: w.cfg.KeyChanged, Now: w.clock.Now,
 		NotBefore: w.budget.NotBefore, NotBeforeChanged: w.budget.NotBeforeChanged(), Changed: w.gateChanged,
 	})
 	return nil

@@ -146,7 +146,10 @@ func (r *round) follow(w ledger.Waiting) {
 // changes asks once what changed since the last sweep, and rereads those
 // orders of ours that are said to be revoked.
 func (r *round) changes(ctx context.Context) error {
-	window := min(r.cfg.Now().Sub(r.turn.lastSweep)+changesSlack, maxChanges)
+	window := changesSlack
+	if last := r.turn.lastSweep; !last.IsZero() {
+		window = min(r.cfg.Now().Sub(last)+changesSlack, maxChanges)
+	}
 	changed, err := r.cfg.Reader.StatusChanges(ctx, window)
 	if err != nil {
 		return err
@@ -217,7 +220,8 @@ func (r *round) asked(key request) time.Time {
 func (r *round) askOne(ctx context.Context, key request) error {
 	commands := r.followed[key]
 	q, err := r.cfg.Reader.Request(ctx, key.id)
-	gone := errors.Is(err, client.ErrNotFound)
+	failure, _ := errors.AsType[*client.Error](err)
+	gone := failure != nil && failure.Class == client.ClassNotFound && failure.HasCode("not_found") && !failure.HasCode("not_found|route")
 	if err != nil && !gone {
 		return err
 	}

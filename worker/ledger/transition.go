@@ -109,7 +109,7 @@ func (r *Record) EndRevoked(c Claimant, owner string, now time.Time) {
 	if t.State == Revoked {
 		return
 	}
-	r.revoked(t, Effect{Command: c.Command, Reason: c.Reason, Status: "revoked", Attempts: r.note(c, now).Attempts, At: now})
+	r.revoked(t, Effect{Command: c.Command, Reason: c.Reason, Status: "revoked", Attempts: r.Note(c.Command).Attempts, At: now})
 }
 
 // EndRequested writes down the request that the PUT made. It holds also when
@@ -122,7 +122,6 @@ func (r *Record) EndRequested(c Claimant, owner string, now time.Time, q Request
 	}
 	q.By, q.Reason = c.Command, c.Reason
 	r.add(t, q)
-	r.note(c, now)
 	r.conclude(t, now)
 }
 
@@ -135,6 +134,9 @@ func (r *Record) revoked(t *Target, e Effect) {
 
 func (r *Record) add(t *Target, q Request) {
 	if have := t.request(q.ID); have != nil {
+		if q.Waits() && !have.Waits() {
+			q.Status, q.Raw = "", nil // a decision stands; what says otherwise is older
+		}
 		if q.By != "" {
 			have.By = q.By
 		}
@@ -242,8 +244,13 @@ func (r *Record) End(c Claimant, now time.Time, o Outcome, force bool) bool {
 	return true
 }
 
-// Failed dates a failed call and the next try, and adds what it used of the retry budget.
-func (r *Record) Failed(c Claimant, now time.Time, spent, delay time.Duration) {
+// Failed dates a failed call and the next try, and adds what it used of the
+// retry budget. After a PUT (begun) a missing note means that the command has
+// ended meanwhile, and nothing is written.
+func (r *Record) Failed(c Claimant, now time.Time, spent, delay time.Duration, begun bool) {
+	if begun && r.Commands[c.Command] == nil {
+		return
+	}
 	n := r.note(c, now)
 	n.Failures++
 	n.Last, n.Spent, n.NotBefore = now, n.Spent+spent, now.Add(delay)
