@@ -26,7 +26,7 @@ func (s *site) introduce(health net.Addr) {
 	fmt.Fprintf(s.p.stdout, `
 Publish a command, with the NATS command line or with ours:
   nats --server %[1]s req %[2]s '{"id":"try-1","order_id":4711,"comments":"no longer needed"}'
-  certrecall submit revoke --nats-url %[1]s%[3]s --order-id 4711 --comments 'no longer needed'
+  certrecall submit revoke --nats-url %[1]s%[3]s --order 4711 --comments 'no longer needed'
 
 Events, as they come (ctrl-C ends; the next start goes on from there):
 `, s.natsURL, s.names.CommandSubject(messages.LaneRevoke, "cli"), s.prefixFlag())

@@ -1,9 +1,14 @@
 package main
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/alecthomas/kong"
+
+	"certrecall/client"
 )
 
 func TestParseDuration(t *testing.T) {
@@ -70,4 +75,39 @@ func FuzzRedactedURL(f *testing.F) {
 			t.Errorf("%s: %s", flags.URL, got)
 		}
 	})
+}
+
+// TestReadmeListsSettings: every setting of the worker stands in the README
+// with its variable and its default, and nothing else does.
+func TestReadmeListsSettings(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parser, err := kong.New(&cli{}, kong.Vars{"digicert_url": client.DefaultBaseURL, "log_format": "json"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	command, err := parser.Parse([]string{"worker"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, flag := range command.Selected().Flags {
+		if len(flag.Envs) == 0 {
+			continue
+		}
+		row := "| `--" + flag.Name + "` | `" + flag.Envs[0] + "` | "
+		if flag.HasDefault {
+			row += "`" + flag.Default + "` |"
+		}
+		want = append(want, row)
+		if !strings.Contains(string(readme), "\n"+row) {
+			t.Errorf("README.md has no row %s", row)
+		}
+	}
+	if rows := strings.Count(string(readme), "\n| `--"); rows != len(want) {
+		t.Errorf("README.md has %d settings, the worker has %d", rows, len(want))
+	}
 }
