@@ -108,7 +108,7 @@ func (d *delivery) deadline() time.Time {
 // stop ends the keeping and reports whether the message is still ours.
 func (d *delivery) stop() bool {
 	d.mu.Lock()
-	ours := time.Now().Before(d.until) && d.ctx.Err() == nil
+	ours := time.Now().Before(d.until) && !errors.Is(context.Cause(d.ctx), errLeaseLost)
 	d.settled = true
 	if d.keep.Stop() {
 		d.keeping.Done()

@@ -22,7 +22,39 @@ func (w *Worker) handle(lane messages.Lane, msg jetstream.Msg, ackWait time.Dura
 		w.log.Error("a message without JetStream metadata was delivered", zap.String("lane", string(lane)), zap.Error(err))
 		return
 	}
+	leave, room := w.amongRetries(d)
+	if !room {
+		w.settle(d, verdict{do: again, delay: retryPause(d.deliveries), outcome: outcomeReturned, err: errRetriesFull, unended: true})
+		return
+	}
+	defer leave()
 	w.settle(d, w.guarded(d))
+}
+
+// The server delivers what is due again before what is new, so ten thousand
+// commands waiting for another try would keep fresh ones away for as long as
+// the budget is narrow. At most half of a lane's slots serve commands that
+// were delivered before; another goes back for a moment that grows.
+
+var errRetriesFull = errors.New("other commands that were delivered before have the places kept for them")
+
+func (w *Worker) amongRetries(d *delivery) (leave func(), room bool) {
+	if d.deliveries < 2 {
+		return func() {}, true
+	}
+	places := w.retries[d.lane]
+	select {
+	case places <- struct{}{}:
+		return func() { <-places }, true
+	default:
+		return nil, false
+	}
+}
+
+// retryPause spreads what goes back over a time that grows with its deliveries.
+func retryPause(deliveries uint64) time.Duration {
+	most := min(time.Duration(deliveries)*500*time.Millisecond, 30*time.Second)
+	return 100*time.Millisecond + rand.N(most)
 }
 
 // guarded keeps a panic from ending the process, and a message that ends

@@ -41,6 +41,8 @@ type Worker struct {
 	protected *protectedOrders
 	poison    *poison
 	orders    orderLocks
+	// retries has, for each lane, the places of commands delivered before.
+	retries map[messages.Lane]chan struct{}
 
 	// calling is the context of PUTs: it ends when the shutdown grace does.
 	calling context.Context
@@ -64,6 +66,10 @@ func New(cfg Config) (*Worker, error) {
 	w := &Worker{cfg: cfg, log: cfg.Log, js: js, clock: streams.NewClock(js, cfg.Names.CommandsStream())}
 	w.metrics = newMetrics(cfg.Registry, cfg.Version)
 	w.poison = newPoison(w)
+	w.retries = map[messages.Lane]chan struct{}{}
+	for _, lane := range messages.Lanes() {
+		w.retries[lane] = make(chan struct{}, max(cfg.Concurrency/2, 1))
+	}
 	if w.protected, err = newProtectedOrders(cfg.ProtectedOrders); err != nil {
 		return nil, err
 	}
@@ -98,10 +104,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	var servants sync.WaitGroup
 	w.serve(serving, &servants)
 
-	grace := time.AfterFunc(time.Duration(1<<62), func() {})
 	stop := context.AfterFunc(ctx, func() {
-		grace.Stop()
-		grace = time.AfterFunc(w.cfg.ShutdownGrace, func() { cut(errGraceOver) })
+		time.AfterFunc(w.cfg.ShutdownGrace, func() { cut(errGraceOver) })
 	})
 	defer stop()
 	var lanes sync.WaitGroup
@@ -117,7 +121,17 @@ func (w *Worker) Run(ctx context.Context) error {
 	stopServing()
 	servants.Wait()
 	w.digicert.CloseIdleConnections()
+	w.flush(ctx)
 	return nil
+}
+
+// flush sees the last acks out before the caller closes the connection.
+func (w *Worker) flush(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), publishTimeout)
+	defer cancel()
+	if err := w.cfg.Conn.FlushWithContext(ctx); err != nil {
+		w.log.Warn("the last acks may be lost; their messages will be delivered again", zap.Error(err))
+	}
 }
 
 var errGraceOver = errors.New("the shutdown grace is over")
@@ -150,8 +164,10 @@ func (w *Worker) open(ctx context.Context) error {
 
 func (w *Worker) tryOpen(ctx context.Context) error {
 	if !w.cfg.Conn.IsConnected() {
-		err := w.cfg.Conn.LastError()
-		return fmt.Errorf("no connection to NATS at %s: %w", w.cfg.Conn.ConnectedUrlRedacted(), errors.Join(errNotConnected, err))
+		if err := w.cfg.Conn.LastError(); err != nil {
+			return fmt.Errorf("no connection to NATS, trying again until it answers: %w", err)
+		}
+		return errNotConnected
 	}
 	if w.cfg.Provision {
 		if err := streams.Apply(ctx, w.js, w.cfg.Names, streams.Options{AckWait: w.cfg.AckWait, Replicas: w.cfg.Replicas}); err != nil {
@@ -180,7 +196,7 @@ func (w *Worker) tryOpen(ctx context.Context) error {
 	return nil
 }
 
-var errNotConnected = errors.New("trying again until it answers")
+var errNotConnected = errors.New("no connection to NATS, trying again until it answers")
 
 // serve starts what the commands in hand rely on; it ends with ctx.
 func (w *Worker) serve(ctx context.Context, wg *sync.WaitGroup) {
