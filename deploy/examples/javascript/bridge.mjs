@@ -5,23 +5,18 @@
 //        the command id is made of ticket and order, so nothing is done twice.
 //   out: each event of this system's commands as a POST to $TICKET_URL, repeated until that answers 2xx.
 //
-// NATS_URL, NATS_USER, NATS_PASSWORD: as whom; SOURCE: the system's name, here also that of its consumer (default
-// `servicenow`); NATS_API_PREFIX: certrecall.api; PORT: 8085. Put it behind a proxy that does TLS.
+// SOURCE is the system's name, also that of its consumer (default `servicenow`), PORT where it listens (8085); site.mjs
+// says the rest. Put it behind a proxy that does TLS.
 import { createServer } from "node:http";
 import { timingSafeEqual } from "node:crypto";
-import { connect } from "@nats-io/transport-node";
 import { jetstream } from "@nats-io/jetstream";
+import { eventsFor, open } from "./site.mjs";
 
-const { BRIDGE_TOKEN, TICKET_URL, NATS_API_PREFIX: apiPrefix, SOURCE: source = "servicenow" } = process.env;
+const { BRIDGE_TOKEN, TICKET_URL, SOURCE: source = "servicenow" } = process.env;
 if (!BRIDGE_TOKEN || !TICKET_URL) throw new Error("set BRIDGE_TOKEN and TICKET_URL");
 
-const nc = await connect({
-  servers: (process.env.NATS_URL || "nats://127.0.0.1:4222").split(","),
-  user: process.env.NATS_USER,
-  pass: process.env.NATS_PASSWORD,
-  maxReconnectAttempts: -1,
-});
-const js = jetstream(nc, apiPrefix ? { apiPrefix } : {});
+const nc = await open();
+const js = jetstream(nc);
 
 function allowed(request) {
   const given = Buffer.from(request.headers.authorization || "");
@@ -62,9 +57,9 @@ const server = createServer(async (request, response) => {
     answer(503, { error: `not stored, try again: ${error.message}` });
   }
 });
-server.listen(Number(process.env.PORT || 8085), () => console.log(`listening on port ${server.address().port}`));
+server.listen(Number(process.env.PORT ?? 8085), () => console.log(`listening on port ${server.address().port}`));
 
-const consumer = await js.consumers.get("CERTRECALL_EVENTS", source);
+const consumer = await eventsFor(nc, source, `certrecall.evt.v1.*.${source}.*`);
 for await (const m of await consumer.consume({ max_messages: 1 })) {
   const data = m.json();
   const event = m.subject.split(".")[3];
