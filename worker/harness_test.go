@@ -189,11 +189,17 @@ func namesOf(events []said) []string {
 	return n
 }
 
+// pass lets fake time pass.
+func (w *world) pass(d time.Duration) {
+	time.Sleep(d) // exact in synctest
+	synctest.Wait()
+}
+
 // wait lets fake time pass until what is asked holds.
 func (w *world) wait(what string, patience time.Duration, ok func() bool) {
 	w.t.Helper()
 	pause := 10 * time.Millisecond
-	for began := time.Now(); ; time.Sleep(pause) {
+	for began := time.Now(); ; w.pass(pause) {
 		pause = min(2*pause, 2*time.Second)
 		synctest.Wait()
 		if ok() {

@@ -1,10 +1,8 @@
 package worker
 
 import (
-	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"runtime"
 	"slices"
 	"sync"
@@ -15,7 +13,6 @@ import (
 	"certrecall/client/digicertsim"
 	"certrecall/messages"
 	"certrecall/worker/gate"
-	"certrecall/worker/natstest"
 )
 
 // The crash matrix stops a worker for ever after each step, and the stall
@@ -166,7 +163,7 @@ func (s scenario) finish(w *world) {
 		st, err := w.js.Stream(w.t.Context(), w.names.CommandsStream())
 		return err == nil && st.CachedInfo().State.Msgs == 0
 	})
-	time.Sleep(3 * time.Minute) // two sweeps, and whatever else might still come
+	w.pass(3 * time.Minute) // two sweeps, and whatever else might still come
 	s.judge(w)
 }
 
@@ -294,61 +291,9 @@ func TestStallMatrix(t *testing.T) {
 				s.meanwhile(w)
 			}
 			w.start()
-			time.Sleep(4 * time.Minute) // the lease, the ack wait and two reads are over
+			w.pass(4 * time.Minute) // the lease, the ack wait and two reads are over
 			ice.thaw()
 			s.finish(w)
 		})
 	})
-}
-
-// ice freezes a worker: it passes no step, and is cut off from NATS, so that
-// nothing of it goes on meanwhile; what it does when it thaws is up to it.
-type ice struct {
-	env *natstest.Env
-
-	mu    sync.Mutex
-	hard  chan struct{} // not nil while frozen
-	conns []net.Conn
-}
-
-func (i *ice) freeze() {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	i.hard = make(chan struct{})
-	for _, c := range i.conns {
-		_ = c.Close()
-	}
-	i.conns = nil
-}
-
-func (i *ice) thaw() {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.hard != nil {
-		close(i.hard)
-		i.hard = nil
-	}
-}
-
-func (i *ice) pass() {
-	i.mu.Lock()
-	hard := i.hard
-	i.mu.Unlock()
-	if hard != nil {
-		<-hard
-	}
-}
-
-// InProcessConn is the worker's way to NATS; there is none while it is frozen.
-func (i *ice) InProcessConn() (net.Conn, error) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.hard != nil {
-		return nil, errors.New("frozen")
-	}
-	conn, err := i.env.InProcessConn()
-	if err == nil {
-		i.conns = append(i.conns, conn)
-	}
-	return conn, err
 }

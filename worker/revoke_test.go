@@ -45,7 +45,7 @@ func TestRevocationWaitsAndIsApproved(t *testing.T) {
 			t.Errorf("revoked says %v", revoked.data)
 		}
 		wantEvents(t, w.events("soar", "a"), messages.EventRevokeAccepted, messages.EventRevokeRequested, messages.EventRevoked)
-		time.Sleep(time.Second)
+		w.pass(time.Second)
 		w.quiet()
 	})
 }
@@ -74,7 +74,7 @@ func TestDuplicatesAreListed(t *testing.T) {
 		// The same command again: no call, no event.
 		before := w.sim.CallCount()
 		w.publish(messages.LaneListDuplicates, "cli", fields{"order_id": 42, "id": "l"})
-		time.Sleep(5 * time.Second)
+		w.pass(5 * time.Second)
 		if n := w.sim.CallCount(); n != before {
 			t.Errorf("%d more calls", n-before)
 		}
@@ -148,7 +148,7 @@ func TestEightSystemsRevokeOneOrder(t *testing.T) {
 		if already != 7 {
 			t.Errorf("%d final events say already", already)
 		}
-		time.Sleep(time.Second)
+		w.pass(time.Second)
 		w.quiet()
 	})
 }

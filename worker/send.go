@@ -61,7 +61,7 @@ func (w *Worker) send(ctx context.Context, j *job, e ledger.Entry) (ledger.Entry
 // It reports false if another was first.
 func (w *Worker) begin(ctx context.Context, j *job, e ledger.Entry, owner string) (ledger.Entry, bool, error) {
 	for {
-		if err := e.Begin(j.claimant, owner, w.clock.Now(), w.cfg.CallTimeout); err != nil {
+		if !e.Begin(j.claimant, owner, w.clock.Now(), w.cfg.CallTimeout) {
 			return e, false, nil
 		}
 		next, err := w.ledger.Swap(ctx, e)

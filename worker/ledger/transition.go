@@ -1,13 +1,9 @@
 package ledger
 
 import (
-	"errors"
 	"slices"
 	"time"
 )
-
-// ErrNotNow is returned by [Record.Begin] if [Record.Decide] would not answer Send.
-var ErrNotNow = errors.New("the record does not allow a call now")
 
 // TakeLease makes owner the one who may call DigiCert for the order for d.
 // It reports false while another's lease is live. The attempt of a lease that
@@ -45,12 +41,13 @@ func (r *Record) Release(owner string) {
 
 // Begin writes an attempt down: the write-ahead of a PUT. The lease outlives
 // timeout, the longest the call may take, by [LeaseSlack]. Begin is idempotent
-// for one owner, so that a swap whose answer was lost may be repeated.
-func (r *Record) Begin(c Claimant, owner string, now time.Time, timeout time.Duration) error {
+// for one owner, so that a swap whose answer was lost may be repeated. It
+// reports false, and changes nothing, if [Record.Decide] does not answer Send.
+func (r *Record) Begin(c Claimant, owner string, now time.Time, timeout time.Duration) bool {
 	until := now.Add(timeout + LeaseSlack)
 	if t := r.Targets[c.Target]; t != nil && t.Attempt != nil && t.Attempt.Owner == owner && r.Lease != nil && r.Lease.Owner == owner {
 		r.Lease.Until = until
-		return nil
+		return true
 	}
 	held := r.Lease
 	if held != nil && held.Owner == owner {
@@ -58,14 +55,14 @@ func (r *Record) Begin(c Claimant, owner string, now time.Time, timeout time.Dur
 	}
 	if r.Decide(c, now).Next != Send {
 		r.Lease = held
-		return ErrNotNow
+		return false
 	}
 	r.Lease = &Lease{Owner: owner, Until: until}
 	t, n := r.target(c.Target), r.note(c, now)
 	t.Puts++
 	n.Attempts++
 	t.Attempt = &Attempt{Owner: owner, Command: c.Command, Reason: c.Reason, Skip: c.Skip, Known: r.known(), Begun: now}
-	return nil
+	return true
 }
 
 // TakeBack closes an attempt that provably did nothing: never written, or
