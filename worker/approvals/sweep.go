@@ -144,7 +144,8 @@ func (r *round) follow(w ledger.Waiting) {
 }
 
 // changes asks once what changed since the last sweep, and rereads those
-// orders of ours that are said to be revoked.
+// orders of ours that are said to be revoked: one call a decision, however the
+// revocation came about. What was reread is not asked for again in this sweep.
 func (r *round) changes(ctx context.Context) error {
 	window := changesSlack
 	if last := r.turn.lastSweep; !last.IsZero() {
@@ -161,11 +162,27 @@ func (r *round) changes(ctx context.Context) error {
 			continue
 		}
 		reread[c.OrderID] = true
-		for _, w := range r.byOrder[c.OrderID] {
-			todo = append(todo, func() error { return r.cfg.Commands.Reread(ctx, w) })
+		for i, w := range r.byOrder[c.OrderID] {
+			delete(r.followed, request{w.Order, w.RequestID})
+			if i == 0 {
+				todo = append(todo, func() error { return r.rereadAll(ctx, w.Order) })
+			}
 		}
 	}
 	return r.each(ctx, todo)
+}
+
+// rereadAll reads the order once, and then goes on with every command that waits on it.
+func (r *round) rereadAll(ctx context.Context, order int64) error {
+	var problems []error
+	for i, w := range r.byOrder[order] {
+		next := r.cfg.Commands.Pursue
+		if i == 0 {
+			next = r.cfg.Commands.Reread
+		}
+		problems = append(problems, next(ctx, w))
+	}
+	return errors.Join(problems...)
 }
 
 // waitingRequests lists what an administrator has yet to decide. DigiCert once
