@@ -22,6 +22,13 @@ var version = "dev"
 type cli struct {
 	Worker  workerCmd  `cmd:"" help:"Take commands from NATS, call DigiCert, publish events."`
 	Setup   setupCmd   `cmd:"" help:"Create the streams, consumers and buckets that are absent, and check the others."`
+	Submit  submitCmd  `cmd:"" help:"Send commands: revoke orders, or list their duplicates."`
+	Status  statusCmd  `cmd:"" help:"Tell where things stand, or where an incident, a command or an order does."`
+	Watch   watchCmd   `cmd:"" help:"Follow an incident, or everything, until all is final."`
+	Cancel  cancelCmd  `cmd:"" help:"Cancel what was not sent to DigiCert yet, by incident, source, command or order."`
+	DLQ     dlqCmd     `cmd:"" name:"dlq" help:"Look at dead letters, send them again, or drop them."`
+	Pause   pauseCmd   `cmd:"" help:"Stop revocations, listings or both, in every worker."`
+	Resume  resumeCmd  `cmd:"" help:"End a pause."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

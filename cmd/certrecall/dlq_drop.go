@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"strconv"
+)
+
+// dlqDropCmd drops dead letters.
+type dlqDropCmd struct {
+	natsFlags
+	Numbers []uint64 `arg:"" help:"Numbers, as dlq ls tells."`
+	Yes     bool     `name:"yes" help:"Do not ask."`
+	JSON    bool     `name:"json" help:"Print JSON, one dead letter a line."`
+}
+
+// Help is the long help, with an example.
+func (dlqDropCmd) Help() string {
+	return `Each is named by its number and named again when it is gone; there is no way to drop all. Its events stay.
+
+Example:
+  certrecall dlq drop 17 18`
+}
+
+// dropped is one dead letter that is gone.
+type dropped struct {
+	letterDocument
+	Dropped bool `json:"dropped"`
+}
+
+// Run drops.
+func (c *dlqDropCmd) Run(ctx context.Context, p *process) error {
+	session, err := c.open(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer session.conn.Close()
+	d, err := openDeadLetters(ctx, session)
+	if err != nil {
+		return err
+	}
+	letters, err := d.choose(ctx, c.Numbers, picker{})
+	if err != nil {
+		return err
+	}
+	for _, l := range letters {
+		p.say("To be dropped: dead letter %d, %s of order %s, %s: %s", l.number, l.lane, number(l.command.OrderID), l.key(), orDash(l.about.ErrorType))
+	}
+	if err := p.confirm(ctx, c.Yes, len(letters), "drop"); err != nil {
+		return err
+	}
+	table := section{tag: "dropped", header: []string{"dead letter", "order", "command", "error"}, right: []int{0, 1}}
+	lines := &jsonLines{p: p}
+	for _, l := range letters {
+		if err = d.remove(ctx, l.number); err != nil {
+			break
+		}
+		if c.JSON {
+			lines.line(dropped{l.document(true), true})
+			continue
+		}
+		table.add(strconv.FormatUint(l.number, 10), number(l.command.OrderID), l.key(), orDash(l.about.ErrorType))
+	}
+	if !c.JSON {
+		p.print(table)
+	}
+	return err
+}

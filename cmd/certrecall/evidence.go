@@ -1,0 +1,127 @@
+package main
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"certrecall/worker/incident"
+)
+
+// column is one of the evidence file.
+type column struct {
+	name  string
+	value func(incident.Row) string
+}
+
+// evidence gives the columns of the evidence file, one row a command: what was
+// asked by whom and why, when what happened, and what DigiCert said. Columns
+// are only ever added at the end.
+func evidence() []column {
+	return []column{
+		{"incident", func(r incident.Row) string { return r.Incident }},
+		{"source", func(r incident.Row) string { return r.Source }},
+		{"command_id", func(r incident.Row) string { return r.ID }},
+		{"action", func(r incident.Row) string { return string(r.Action) }},
+		{"lane", func(r incident.Row) string { return string(r.Lane) }},
+		{"dry_run", func(r incident.Row) string { return strconv.FormatBool(r.DryRun) }},
+		{"order_id", func(r incident.Row) string { return id(r.OrderID) }},
+		{"certificate_id", func(r incident.Row) string { return id(r.CertificateID) }},
+		{"state", func(r incident.Row) string { return string(r.State) }},
+		{"final", func(r incident.Row) string { return strconv.FormatBool(r.State.Final()) }},
+		{"requested_by", func(r incident.Row) string { return r.RequestedBy }},
+		{"comments", func(r incident.Row) string { return r.Comments }},
+		{"revocation_reason", func(r incident.Row) string { return string(r.Reason) }},
+		{"skip_approval", func(r incident.Row) string { return strconv.FormatBool(r.SkipApproval) }},
+		{"received_at", func(r incident.Row) string { return moment(r.Received) }},
+		{"accepted_at", func(r incident.Row) string { return moment(r.Accepted) }},
+		{"requested_at", func(r incident.Row) string { return moment(r.Requested) }},
+		{"finished_at", func(r incident.Row) string { return moment(r.Finished) }},
+		{"deadline", func(r incident.Row) string { return moment(r.Deadline) }},
+		{"overdue", func(r incident.Row) string { return strconv.FormatBool(r.Overdue) }},
+		{"expires", func(r incident.Row) string { return moment(r.Expires) }},
+		{"request_id", func(r incident.Row) string { return id(r.RequestID) }},
+		{"digicert_status", func(r incident.Row) string { return r.Status }},
+		{"decided_by", func(r incident.Row) string { return r.Decision.By }},
+		{"decided_at", func(r incident.Row) string { return moment(r.Decision.At) }},
+		{"decision_comment", func(r incident.Row) string { return r.Decision.Comment }},
+		{"already", func(r incident.Row) string { return strconv.FormatBool(r.Already) }},
+		{"attempts", func(r incident.Row) string { return strconv.Itoa(r.Attempts) }},
+		{"certificates", func(r incident.Row) string { return count(r.Certificates) }},
+		{"order_status", func(r incident.Row) string { return r.OrderStatus }},
+		{"error_type", func(r incident.Row) string { return string(problemIn(r).Type) }},
+		{"error_detail", func(r incident.Row) string { return problemIn(r).Detail }},
+		{"error_http_status", func(r incident.Row) string { return id(int64(problemIn(r).Status)) }},
+		{"error_code", func(r incident.Row) string { return problemIn(r).Code }},
+		{"dead_letter", func(r incident.Row) string { return id(int64(r.DeadLetter)) }},
+		{"replay_of", func(r incident.Row) string { return r.ReplayOf }},
+		{"claimed_id", func(r incident.Row) string { return r.ClaimedID }},
+	}
+}
+
+// writeEvidence writes the evidence file.
+func writeEvidence(w io.Writer, rows []incident.Row) error {
+	out := csv.NewWriter(w)
+	columns := evidence()
+	cells := make([]string, len(columns))
+	for i, column := range columns {
+		cells[i] = column.name
+	}
+	err := out.Write(cells)
+	for _, r := range rows {
+		for i, column := range columns {
+			cells[i] = inert(column.value(r))
+		}
+		if err == nil {
+			err = out.Write(cells)
+		}
+	}
+	out.Flush()
+	if err == nil {
+		err = out.Error()
+	}
+	if err != nil {
+		return fmt.Errorf("writing the evidence file: %w", err)
+	}
+	return nil
+}
+
+// inert keeps a spreadsheet from taking somebody else's text for a formula
+// (OWASP, CSV injection): an apostrophe goes before what could begin one.
+func inert(cell string) string {
+	if cell != "" && strings.ContainsAny(cell[:1], "=+-@\t\r") {
+		return "'" + cell
+	}
+	return cell
+}
+
+func id(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
+
+func count(n *int) string {
+	if n == nil {
+		return ""
+	}
+	return strconv.Itoa(*n)
+}
+
+func problemIn(r incident.Row) incident.Problem {
+	if r.Error == nil {
+		return incident.Problem{}
+	}
+	return *r.Error
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"certrecall/worker/gate"
+)
+
+// pauseArgs is what pause and resume are about.
+type pauseArgs struct {
+	natsFlags
+	Kind string `arg:"" enum:"revocations,listings,all" help:"revocations, listings or all."`
+	By   string `name:"by" env:"USER" help:"Who gives the order."`
+	JSON bool   `name:"json" help:"Print JSON: the pauses that are in force then."`
+}
+
+// pauseCmd stops calls of DigiCert.
+type pauseCmd struct {
+	pauseArgs
+	Reason string `name:"reason" required:"" placeholder:"TEXT" help:"Why; it is shown wherever the pause is."`
+}
+
+// resumeCmd ends a pause.
+type resumeCmd struct {
+	pauseArgs
+	Reason string `name:"reason" placeholder:"TEXT" help:"Why."`
+}
+
+// Help is the long help, with an example.
+func (pauseCmd) Help() string {
+	return `Every worker stops within a second; calls that have begun end. Nothing is lost: commands stay in the queue until resume.
+Approvals are still followed, and what is decided is still told.
+
+Example:
+  certrecall pause revocations --reason "wrong list, see INC-42"`
+}
+
+// Help is the long help, with an example.
+func (resumeCmd) Help() string {
+	return `Example:
+  certrecall resume revocations --reason "list mended"`
+}
+
+// Run pauses.
+func (c *pauseCmd) Run(ctx context.Context, p *process) error {
+	return c.run(ctx, p, func(ctx context.Context, kv jetstream.KeyValue, k gate.Kind) error {
+		return gate.Pause(ctx, kv, k, gate.Order{By: c.By, Reason: c.Reason})
+	}, func() { p.say("Paused: %s. Every worker knows within a second; calls that have begun end.", c.Kind) })
+}
+
+// Run ends a pause.
+func (c *resumeCmd) Run(ctx context.Context, p *process) error {
+	return c.run(ctx, p, gate.Resume, func() { p.say("Resumed: %s.", c.Kind) })
+}
+
+// controlTimeout bounds what is read from or written to the control bucket.
+const controlTimeout = 15 * time.Second
+
+func (c *pauseArgs) run(ctx context.Context, p *process, do func(context.Context, jetstream.KeyValue, gate.Kind) error, done func()) error {
+	s := p.settings()
+	if c.By == "" {
+		s.bad("by", "say who gives the order")
+	}
+	c.check(s)
+	if err := s.err(); err != nil {
+		return err
+	}
+	nats, err := c.open(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer nats.conn.Close()
+	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
+	defer cancel()
+	kv, err := nats.js.KeyValue(ctx, nats.names.ControlBucket())
+	if err != nil {
+		return fmt.Errorf("opening bucket %s: %w", nats.names.ControlBucket(), err)
+	}
+	kind := gate.Kind(c.Kind)
+	if c.Kind == "all" {
+		kind = gate.Both
+	}
+	if err := do(ctx, kv, kind); err != nil {
+		return err
+	}
+	if !c.JSON {
+		done()
+	}
+	return c.print(ctx, p, kv)
+}
+
+// pauseDocument is what --json prints.
+type pauseDocument struct {
+	Kind   gate.Kind `json:"kind"`
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
+	Since  time.Time `json:"since"`
+}
+
+// print tells which pauses are in force now.
+func (c *pauseArgs) print(ctx context.Context, p *process, kv jetstream.KeyValue) error {
+	pauses, err := gate.Pauses(ctx, kv)
+	if err != nil {
+		return err
+	}
+	table := section{tag: "gate", title: "PAUSED", header: []string{"what", "since", "by", "reason"}, wrap: 4}
+	documents := []pauseDocument{}
+	for _, one := range pauses {
+		table.add(orAll(one.Kind), stamp(one.At), one.By, one.Reason)
+		documents = append(documents, pauseDocument{one.Kind, one.By, one.Reason, one.At.UTC()})
+	}
+	if c.JSON {
+		return p.printJSON(documents)
+	}
+	p.print(table)
+	return nil
+}
