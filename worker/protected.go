@@ -47,6 +47,13 @@ func newProtectedOrders(path string) (*protectedOrders, error) {
 	return p, nil
 }
 
+// CheckProtectedOrders names everything that is wrong with a file of protected
+// orders, so that it can be told with the other settings. "" is none.
+func CheckProtectedOrders(path string) error {
+	_, err := newProtectedOrders(path)
+	return err
+}
+
 func (p *protectedOrders) reason(order int64) (string, bool) {
 	why, protected := (*p.orders.Load())[order]
 	return why, protected

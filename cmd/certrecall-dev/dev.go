@@ -100,7 +100,7 @@ func (c *devCmd) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	defer stopNATS(server)
-	url := server.ClientURL()
+	url := "nats://" + dialable(server.Addr())
 	conn, err := nats.Connect(url, nats.Name("certrecall-dev"), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			log.Warn("NATS reports a problem", zap.Error(err))

@@ -87,6 +87,9 @@ func (c *workerCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return fmt.Errorf("listening for --http-addr (CERTRECALL_HTTP_ADDR): %w", err)
 	}
+	defer context.AfterFunc(ctx, func() {
+		log.Info("asked to stop: calls in flight may end, the rest is given back", zap.Duration("grace", cfg.ShutdownGrace))
+	})()
 	log.Info("serving /livez, /readyz and /metrics", zap.Stringer("address", listener.Addr()), zap.String("version", version))
 	return together(ctx,
 		w.Run,

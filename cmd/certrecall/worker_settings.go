@@ -55,7 +55,9 @@ func (c *workerCmd) settings(p *process) (workerSettings, error) {
 		set.warnings = append(set.warnings, fmt.Sprintf("%s is %s, shorter than a call may take (%s, %s): a stop can cut calls off, whose outcome must then be read back",
 			s.name("shutdown-grace"), c.ShutdownGrace, s.name("call-timeout"), c.CallTimeout))
 	}
-	s.file("protected-orders", c.ProtectedOrders)
+	if err := worker.CheckProtectedOrders(c.ProtectedOrders); err != nil {
+		s.bad("protected-orders", "%v: write one order id a line, # begins the reason", plain(err))
+	}
 	set.worker.ProtectedOrders = c.ProtectedOrders
 	s.address("http-addr", c.HTTPAddr)
 	set.logLevel, set.logFormat = s.level("log-level", c.LogLevel), c.LogFormat
@@ -103,7 +105,8 @@ func (c *workerCmd) digicert(s *settings, set *workerSettings) {
 
 // plain is an error without the words that say where it arose.
 func plain(err error) string {
-	return strings.TrimPrefix(err.Error(), "configuring the DigiCert client: ")
+	text := strings.TrimPrefix(err.Error(), "configuring the DigiCert client: ")
+	return strings.TrimPrefix(text, "protected orders: ")
 }
 
 // address checks what a server is to listen on.
