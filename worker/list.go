@@ -150,10 +150,13 @@ func (w *Worker) readingFailed(ctx context.Context, d *delivery, j *job, tries l
 		return w.conclude(ctx, d, j, w.refused(j, failure, messages.ErrorRefused), tries)
 	case isDenial(failure):
 		refused, judgeErr := w.gates.Judge(ctx, failure)
-		if refused || judgeErr != nil {
+		if refused || judgeErr != nil && j.wait.Err() != nil {
 			return giveBack(time.Second, errors.Join(err, judgeErr))
 		}
-		if tries.Denied++; tries.Denied >= maxDenials {
+		if judgeErr == nil {
+			tries.Denied++
+		}
+		if tries.Denied >= maxDenials {
 			return w.conclude(ctx, d, j, w.refused(j, failure, messages.ErrorRefused), tries)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"certrecall/client"
+	"certrecall/messages"
 	"certrecall/worker/budget"
 	"certrecall/worker/gate"
 )
@@ -37,7 +38,7 @@ func (w *Worker) reader(j *job) client.Reader {
 		if _, err := w.permit(wait, j); err != nil {
 			return err
 		}
-		if op == client.OpDuplicates {
+		if op == client.OpDuplicates && j.cmd.Action() == messages.ActionListDuplicates {
 			j.attempts++
 		}
 		return nil

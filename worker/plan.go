@@ -35,7 +35,6 @@ func (w *Worker) planEvent(ctx context.Context, j *job, r client.Reader) (messag
 		return messages.Event{}, errEnded{w.failure(j, messages.ErrorCertificateNotInOrder, fmt.Sprintf(
 			"certificate_id: %d is not among the certificates, duplicates and reissues of order %d", j.cmd.CertificateID, j.cmd.OrderID))}
 	}
-	j.attempts = 0 // of the revoking endpoint, which a dry run never calls
 	e := w.event(j, messages.EventRevokePlanned)
 	e.Certificates, e.Count = joinArray(certificates), new(len(certificates))
 	e.OrderStatus, e.ApprovalNeeded = s.order.Status, new(!j.cmd.SkipApproval)

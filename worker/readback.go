@@ -83,11 +83,34 @@ func (w *Worker) readFailed(ctx context.Context, j *job, e ledger.Entry, owner s
 	}
 	if failure, ok := errors.AsType[*client.Error](err); ok && isDenial(failure) {
 		refused, judgeErr := w.gates.Judge(ctx, failure)
-		if refused || judgeErr != nil {
+		switch {
+		case refused || judgeErr != nil && j.wait.Err() != nil:
 			return w.record(ctx, e, release), new(giveBack(time.Second, errors.Join(err, judgeErr)))
+		case judgeErr == nil:
+			return w.readDenied(ctx, j, e, owner, failure)
 		}
 	}
 	return w.failed(ctx, j, e, err, release)
+}
+
+// readDenied counts a refused read that was the command's own, as one of a PUT
+// is counted; nothing of the command being open, three of them are DigiCert's
+// final answer.
+func (w *Worker) readDenied(ctx context.Context, j *job, e ledger.Entry, owner string, failure *client.Error) (ledger.Entry, *verdict) {
+	before := -1
+	e, v := w.failed(ctx, j, e, failure, func(r *ledger.Record) {
+		r.Release(owner)
+		if n := r.Note(j.key); before < 0 || n.Denied == before {
+			before = n.Denied
+			r.Deny(j.claimant, w.clock.Now())
+		}
+	})
+	if v == nil || e.Note(j.key).Denied < maxDenials || e.Decide(j.claimant, w.clock.Now()).Open {
+		return e, v
+	}
+	no := refusal(failure)
+	no.Type = string(messages.ErrorRefused)
+	return w.endWith(ctx, j, e, ledger.Outcome{Kind: string(messages.EventRevokeFailed), Refusal: no})
 }
 
 // isDenial reports whether DigiCert answered 401 or 403.
@@ -143,5 +166,9 @@ func (w *Worker) adopt(ctx context.Context, j *job, e ledger.Entry, q ledger.Req
 		}
 		return e, v
 	}
-	return w.record(ctx, e, func(r *ledger.Record) { r.Decided(j.claimant.Target, fresh, w.clock.Now()) }), nil
+	e = w.record(ctx, e, func(r *ledger.Record) { r.Decided(j.claimant.Target, fresh, w.clock.Now()) })
+	if a := e.Decide(j.claimant, w.clock.Now()); a.Next == ledger.Adopt && a.Request.ID == q.ID {
+		return e, new(w.park(ctx, j, e, a.Request)) // in a status that nobody documents
+	}
+	return e, nil
 }

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -66,6 +67,10 @@ func (w *Worker) spent(n ledger.Note, kind gate.Kind, now time.Time) time.Durati
 // and of which nothing is held against the command.
 func (w *Worker) tryLater(j *job, err error) verdict {
 	if _, ok := errors.AsType[errGate](err); ok {
+		if j.kind != kindOf(j.cmd.Lane) {
+			// A dry run held back as a listing is in a lane that goes on pulling.
+			return giveBack(10*time.Second+rand.N(10*time.Second), err)
+		}
 		// Short: the message comes back only when somebody pulls, which nobody does
 		// while the gate is closed.
 		return giveBack(time.Second, err)

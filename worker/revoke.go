@@ -29,7 +29,7 @@ func (w *Worker) revoke(ctx context.Context, d *delivery, j *job) verdict {
 	w.at(stepClaimed)
 	if !j.cmd.Deadline.IsZero() {
 		j.waits = true
-		if err := w.ledger.Wait(ctx, j.waiting(ledger.Queued, j.received)); err != nil {
+		if err := w.queue(ctx, j, fresh); err != nil {
 			return w.tryLater(j, err)
 		}
 		w.at(stepQueuedKey)
@@ -41,6 +41,20 @@ func (w *Worker) revoke(ctx context.Context, d *delivery, j *job) verdict {
 		}
 	}
 	return w.pursue(ctx, j, e)
+}
+
+// queue writes the waiting key of a command whose message is in hand and which
+// has a deadline. What a redelivery finds there is left as it is.
+func (w *Worker) queue(ctx context.Context, j *job, fresh bool) error {
+	key := j.waiting(ledger.Queued, j.received)
+	if !fresh {
+		old, found, err := w.ledger.IsWaiting(ctx, j.cmd.OrderID, j.cmd.Source, j.cmd.ID)
+		if err != nil || found && old.Phase == ledger.Queued {
+			return err
+		}
+		key.OverdueSaid = old.OverdueSaid
+	}
+	return w.ledger.Wait(ctx, key)
 }
 
 // claim stores revoke-accepted as the first event of the chain. It reports

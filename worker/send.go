@@ -35,6 +35,10 @@ func (w *Worker) send(ctx context.Context, j *job, e ledger.Entry) (ledger.Entry
 		p.GiveBack()
 		return e, new(w.tryLater(j, errLeaseLost))
 	}
+	if _, stop := w.stopped(j, ledger.Answer{Next: ledger.Send}); stop {
+		p.GiveBack() // cancelled or expired while it waited for the permit
+		return e, nil
+	}
 	owner := rand.Text()
 	e, began, err := w.begin(ctx, j, e, owner)
 	if err != nil || !began {
@@ -47,6 +51,9 @@ func (w *Worker) send(ctx context.Context, j *job, e ledger.Entry) (ledger.Entry
 	w.at(stepBegun)
 	if e, err = w.readyToSend(wait, j, e, owner, p); err != nil {
 		e = w.record(ctx, e, func(r *ledger.Record) { r.TakeBack(j.claimant, owner, false) })
+		if errors.Is(err, errStopped) {
+			return e, nil
+		}
 		return e, new(w.tryLater(j, err))
 	}
 	receipt, err := w.put(j)
@@ -69,9 +76,11 @@ func (w *Worker) begin(ctx context.Context, j *job, e ledger.Entry, owner string
 			return next, true, nil
 		}
 		lost := errors.Is(err, ledger.ErrLost)
-		if e, err = w.ledger.Load(ctx, j.cmd.OrderID); err != nil {
+		now, err := w.ledger.Load(ctx, j.cmd.OrderID)
+		if err != nil {
 			return e, false, err
 		}
+		e = now
 		if lost && (e.Lease == nil || e.Lease.Owner != owner) {
 			return e, false, nil
 		}
@@ -96,6 +105,7 @@ func (w *Worker) readyToSend(wait context.Context, j *job, e ledger.Entry, owner
 		}
 	}
 	reason, closed := w.gates.Closed(j.kind)
+	_, stop := w.stopped(j, ledger.Answer{Next: ledger.Send})
 	switch {
 	case closed:
 		p.GiveBack()
@@ -103,12 +113,18 @@ func (w *Worker) readyToSend(wait context.Context, j *job, e ledger.Entry, owner
 	case wait.Err() != nil:
 		p.GiveBack()
 		return e, context.Cause(wait)
+	case stop:
+		p.GiveBack()
+		return e, errStopped
 	case j.pastDeadline(), e.Lease.Until.Sub(w.clock.Now()) < w.cfg.CallTimeout:
 		p.GiveBack()
 		return e, errLeaseLost
 	}
 	return e, nil
 }
+
+// errStopped ends a step because nothing more may be sent for the command.
+var errStopped = errors.New("the command was cancelled, expired or protected meanwhile")
 
 func (j *job) pastDeadline() bool {
 	return j.deadline != nil && !time.Now().Before(j.deadline())
@@ -162,10 +178,11 @@ func (w *Worker) recordAnswer(ctx context.Context, j *job, e ledger.Entry, owner
 	if !ok {
 		failure = &client.Error{Class: client.ClassOutcomeUnknown, Err: err}
 	}
+	class := failure.Class
 	if misrouted(failure) {
-		return w.failed(ctx, j, e, err, func(r *ledger.Record) { r.TakeBack(j.claimant, owner, true) })
+		class = client.ClassOutcomeUnknown // something in front of DigiCert answered: what it passed on before is not known
 	}
-	switch failure.Class {
+	switch class {
 	case client.ClassThrottled:
 		e = w.record(ctx, e, func(r *ledger.Record) { r.TakeBack(j.claimant, owner, false) })
 		return e, new(giveBack(w.untilNotBefore(), err))
@@ -194,10 +211,16 @@ const maxDenials = 3
 // is the key, and nothing is held against the command; else the refusal was
 // the command's own.
 func (w *Worker) denied(ctx context.Context, j *job, e ledger.Entry, owner string, failure *client.Error) (ledger.Entry, *verdict) {
+	takeBack := func(r *ledger.Record) { r.TakeBack(j.claimant, owner, true) }
 	keyRefused, err := w.gates.Judge(ctx, failure)
-	if err != nil || keyRefused {
-		e = w.record(ctx, e, func(r *ledger.Record) { r.TakeBack(j.claimant, owner, true) })
-		return e, new(giveBack(time.Second, errors.Join(failure, err)))
+	switch {
+	case keyRefused:
+		return w.record(ctx, e, takeBack), new(giveBack(time.Second, failure))
+	case err != nil && j.wait.Err() != nil:
+		return w.record(ctx, e, takeBack), new(w.tryLater(j, errors.Join(failure, err)))
+	case err != nil:
+		// Nobody knows whose fault it was: a failed call like others, so that it is not repeated at once.
+		return w.failed(ctx, j, e, errors.Join(failure, err), takeBack)
 	}
 	now, denials := w.clock.Now(), 0
 	delay := w.backoffDelay(e.Note(j.key).Failures + 1)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"go.uber.org/zap"
@@ -74,7 +75,14 @@ func (s sweptCommands) Reread(ctx context.Context, k ledger.Waiting) error {
 
 // with does something for a waiting command that has no final event yet; what
 // is left of one that has is removed.
-func (s sweptCommands) with(ctx context.Context, k ledger.Waiting, do func(context.Context, *job) error) error {
+// A panic is that command's alone: the sweep has others to look after.
+func (s sweptCommands) with(ctx context.Context, k ledger.Waiting, do func(context.Context, *job) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.w.log.Error("going on with a waiting command panicked", zap.Any("panic", p), fieldOrder(k.Order), zap.Uint64("stream_sequence", k.Sequence), zap.ByteString("stack", debug.Stack()))
+			err = fmt.Errorf("waiting command %s/%s: panic: %v", k.Source, k.ID, p)
+		}
+	}()
 	j, err := s.w.fromKey(ctx, k)
 	if err != nil {
 		return err
@@ -124,15 +132,18 @@ func (s sweptCommands) Overdue(ctx context.Context, k ledger.Waiting) error {
 		if q, known := e.Request(k.RequestID); known {
 			ev.Status, ev.Already = q.Status, q.By != j.key
 		}
+		before := j.chain.last
 		if err := s.w.say(ctx, j, ev); err != nil {
 			if errors.Is(err, errAnswered) {
 				return s.w.tidy(ctx, j)
 			}
 			return err
 		}
-		s.w.metrics.deadlinesMissed.Inc()
-		k.OverdueSaid = true
-		return s.w.ledger.Wait(ctx, k)
+		if j.chain.last != before { // else it was said before
+			s.w.metrics.deadlinesMissed.Inc()
+		}
+		_, _, err = s.w.ledger.Amend(ctx, k, func(k *ledger.Waiting) { k.OverdueSaid = true })
+		return err
 	})
 }
 

@@ -117,12 +117,13 @@ func (r *round) settleOne(ctx context.Context, w ledger.Waiting, now time.Time) 
 		return err
 	}
 	a := e.Decide(w.Claimant(), now)
+	var problem error
 	switch a.Next {
 	case ledger.Finish:
 		return r.cfg.Commands.Pursue(ctx, w)
 	case ledger.Send, ledger.Read:
 		if w.Phase == ledger.Parked {
-			return r.cfg.Commands.Pursue(ctx, w)
+			problem = r.cfg.Commands.Pursue(ctx, w)
 		}
 	case ledger.Await, ledger.Adopt:
 		w.RequestID = a.Request.ID
@@ -130,9 +131,9 @@ func (r *round) settleOne(ctx context.Context, w ledger.Waiting, now time.Time) 
 	case ledger.Later:
 	}
 	if !w.Deadline.IsZero() && !w.OverdueSaid && now.After(w.Deadline) {
-		return r.cfg.Commands.Overdue(ctx, w)
+		return errors.Join(problem, r.cfg.Commands.Overdue(ctx, w))
 	}
-	return nil
+	return problem
 }
 
 func (r *round) follow(w ledger.Waiting) {
@@ -255,7 +256,10 @@ func (r *round) askOne(ctx context.Context, key request) error {
 		if !w.Approved.IsZero() && now.Sub(w.Approved) > approvedPatience {
 			r.cfg.Commands.StillApproved(w, w.Approved)
 		}
-		if err := r.cfg.Ledger.Wait(ctx, w); err != nil {
+		w, there, err := r.cfg.Ledger.Amend(ctx, w, func(k *ledger.Waiting) {
+			k.RequestID, k.Asked, k.Approved = w.RequestID, w.Asked, w.Approved
+		})
+		if err != nil || !there { // not there: it has its final event
 			problems = append(problems, err)
 			continue
 		}

@@ -99,7 +99,7 @@ func (r *Record) decideSettled(c Claimant, t *Target, n Note, now time.Time) Ans
 	switch t.State {
 	case Requested:
 		for _, q := range t.Requests {
-			if q.By == c.Command && q.Status != "rejected" {
+			if q.By == c.Command && q.open() {
 				return Answer{Next: Await, Request: q}
 			}
 		}
@@ -109,19 +109,23 @@ func (r *Record) decideSettled(c Claimant, t *Target, n Note, now time.Time) Ans
 		if !c.Skip && t.waiting() == nil {
 			// Another command's request is approved and the target does not read revoked yet.
 			for _, q := range t.Requests {
-				if q.By != "" && q.Status == "approved" {
+				if q.By != "" && q.open() {
 					return Answer{Next: Adopt, Request: q}
 				}
 			}
 		}
 	case Rejected:
-		if e := t.Effect; e != nil && !e.At.Before(c.Received) {
+		// A command that asks for more than a request is answered by none but its own.
+		if e := t.Effect; e != nil && !e.At.Before(c.Received) && (!c.Skip || n.SkipRefused || e.Command == c.Command) {
 			return Answer{Next: Finish, State: Rejected, Effect: *e}
 		}
 		return Answer{Next: Read}
 	case Refused:
 		return Answer{Next: Read}
 	case Untouched, Revoked:
+		if r.Commands[c.Command] != nil && t.voided(c.Command) != nil {
+			return Answer{Next: Read} // its request is no more: what is left is to say so
+		}
 	}
 	if now.Before(n.NotBefore) {
 		return Answer{Next: Later, Until: n.NotBefore, Why: WhyBackoff}

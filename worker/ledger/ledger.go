@@ -60,7 +60,8 @@ func (l *Ledger) Load(ctx context.Context, order int64) (Entry, error) {
 		return nil
 	})
 	if err != nil {
-		return Entry{}, fmt.Errorf("reading the record of order %d: %w", order, err)
+		// Never an entry of no order: whoever goes on with it by mistake loses its swap.
+		return Fresh(order), fmt.Errorf("reading the record of order %d: %w", order, err)
 	}
 	return e, nil
 }
@@ -92,14 +93,17 @@ var errKeep = errors.New("nothing to change")
 // Update changes the record until the change is stored or ctx ends, beginning
 // from hint, which may be stale. change must be idempotent: after a swap whose
 // answer was lost it meets its own result. It reports false to store nothing.
+// With an error comes the last entry that was tried, which a later swap takes
+// only if nobody changed the record since.
 func (l *Ledger) Update(ctx context.Context, hint Entry, change func(*Record) bool) (Entry, error) {
 	e, order, stale := hint, hint.Order, false
 	err := persist(ctx, func(ctx context.Context) error {
 		if stale {
-			var err error
-			if e, err = l.Load(ctx, order); err != nil {
+			now, err := l.Load(ctx, order)
+			if err != nil {
 				return err
 			}
+			e = now
 		}
 		stale = true
 		if !change(&e.Record) {

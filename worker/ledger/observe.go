@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -47,6 +48,54 @@ func (r *Record) Observe(target int64, read Reading, now time.Time) {
 		t.State, t.Effect = Untouched, nil
 	}
 	r.conclude(t, now)
+	r.void(t, read)
+}
+
+// void ends every command of the target whose own request came to nothing
+// without an administrator's no: it is withdrawn, or DigiCert does not know it
+// any more.
+func (r *Record) void(t *Target, read Reading) {
+	for command, n := range r.Commands {
+		q := t.voided(command)
+		if q == nil || n.Outcome != nil || t.Attempt != nil && t.Attempt.Command == command {
+			continue
+		}
+		no := Refusal{Type: "refused", Detail: fmt.Sprintf("the revocation request %d reads %s, and nothing is revoked", q.ID, q.Status)}
+		if q.Status == RequestGone {
+			no.Detail = fmt.Sprintf("DigiCert does not know the revocation request %d any more, and nothing is revoked", q.ID)
+		}
+		n.Outcome = &Outcome{Kind: "revoke-failed", Refusal: no.after(read), RequestID: q.ID}
+	}
+}
+
+// voided is the command's own request that came to nothing; nil if there is
+// none, or if another of its own is open or was rejected.
+func (t *Target) voided(command string) *Request {
+	var void *Request
+	for i := range t.Requests {
+		switch q := &t.Requests[i]; {
+		case q.By != command:
+		case !q.void():
+			return nil
+		default:
+			void = q
+		}
+	}
+	return void
+}
+
+// after gives the refusal the type that a read of the order calls for.
+func (no Refusal) after(read Reading) Refusal {
+	switch {
+	case read.Missing:
+		no.Type = "order-not-found"
+	case read.OrderStatus != "" && read.OrderStatus != "issued":
+		no.Type = "order-not-revocable"
+		no.Detail += "; the order reads " + read.OrderStatus
+	case no.Type == "":
+		no.Type = "refused"
+	}
+	return no
 }
 
 // settledAt is when the state was settled; a new command begins only after a later read.
@@ -75,6 +124,9 @@ func (r *Record) see(target int64, s SeenRequest, now time.Time) {
 		s.Decided = now // the order does not say when
 	}
 	r.add(t, s.Request)
+	if other := r.Targets[target]; other != t {
+		r.conclude(t, now) // what waits there forbids a PUT there
+	}
 }
 
 func (r *Record) observeRevoked(target int64, now time.Time) {
@@ -91,9 +143,10 @@ func (r *Record) observeRevoked(target int64, now time.Time) {
 			}
 		}
 	}
-	if a := t.Attempt; a != nil && a.Refusal == nil && e.Command == "" && e.RequestID == 0 {
-		// After an unclear answer to our own call the revocation is taken for ours.
-		e.Command, e.Reason = a.Command, a.Reason
+	if a := t.Attempt; a != nil && a.Refusal == nil && e.Command == "" {
+		// After an unclear answer to our own call the revocation is taken for ours,
+		// whatever requests of others the order's past has.
+		e = Effect{Command: a.Command, Reason: a.Reason, Status: "revoked", At: now}
 	}
 	if e.Command == "" && e.RequestID == 0 {
 		// A late commit of an earlier unclear attempt explains it just as well.
@@ -143,17 +196,7 @@ func (r *Record) refuse(t *Target, a *Attempt, read Reading) {
 		n.SkipRefused = true
 		return
 	}
-	no := *a.Refusal
-	switch {
-	case read.Missing:
-		no.Type = "order-not-found"
-	case read.OrderStatus != "" && read.OrderStatus != "issued":
-		no.Type = "order-not-revocable"
-		no.Detail += "; the order reads " + read.OrderStatus
-	case no.Type == "":
-		no.Type = "refused"
-	}
-	n.Outcome = &Outcome{Kind: "revoke-failed", Refusal: no}
+	n.Outcome = &Outcome{Kind: "revoke-failed", Refusal: a.Refusal.after(read)}
 	if t.State == Untouched || t.State == Rejected {
 		t.State, t.Effect = Refused, &Effect{Command: a.Command, At: a.Ended}
 	}

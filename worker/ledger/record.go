@@ -101,6 +101,19 @@ type Request struct {
 // Waits reports whether an administrator has yet to decide.
 func (r Request) Waits() bool { return r.Status == "pending" || r.Status == "submitted" }
 
+// open reports whether a request of ours may still take effect, or did. A
+// status that nobody documents is taken for open: it must not lead to a PUT.
+func (r Request) open() bool { return r.Status != "rejected" && !r.void() }
+
+// void reports whether the request came to nothing without an administrator's no.
+func (r Request) void() bool {
+	switch r.Status {
+	case RequestGone, "canceled", "cancelled", "denied", "expired":
+		return true
+	}
+	return false
+}
+
 // Effect says whose call took effect, and how.
 type Effect struct {
 	// Command is "" if somebody outside caused it.

@@ -86,6 +86,10 @@ func (r *Record) EndUnclear(c Claimant, owner string, now time.Time) {
 	r.Release(owner)
 	if a := r.target(c.Target).Attempt; a != nil && a.Owner == owner {
 		a.Ended = now
+		if a.UntouchedAt.Before(now) {
+			// Another read it while this process was frozen: before it ended, as far as we know.
+			a.UntouchedAt, a.UntouchedBy = time.Time{}, ""
+		}
 		r.note(c, now).Unclear = true
 	}
 }
@@ -159,34 +163,42 @@ func (r *Record) conclude(t *Target, now time.Time) {
 	if t.State == Revoked {
 		return
 	}
-	waits, approved := false, false
+	waits := false
 	var rejected *Request
 	for i := range t.Requests {
 		q := &t.Requests[i]
-		waits = waits || q.Waits()
-		approved = approved || q.By != "" && q.Status == "approved"
+		waits = waits || q.Waits() || q.By != "" && q.open()
 		if q.By != "" && q.Status == "rejected" && r.undecided(q.By) && (rejected == nil || rejected.Decided.Before(q.Decided)) {
 			rejected = q
 		}
 	}
 	switch {
-	case waits || approved:
+	case waits:
 		t.State, t.Effect = Requested, nil
 	case rejected != nil:
 		if rejected.Decided.IsZero() {
 			rejected.Decided = now
 		}
 		t.State = Rejected
-		t.Effect = &Effect{Command: rejected.By, Reason: rejected.Reason, RequestID: rejected.ID, Status: "rejected", At: rejected.Decided}
+		t.Effect = rejected.effect(now)
 		r.reject(t)
 	case t.State == Requested:
 		t.State, t.Effect = Untouched, nil
 		if q := t.lastRejected(); q != nil {
 			// Another's request was rejected: that answers whoever was waiting on it.
 			t.State = Rejected
-			t.Effect = &Effect{Command: q.By, Reason: q.Reason, RequestID: q.ID, Status: q.Status, At: q.Decided}
+			t.Effect = q.effect(now)
 		}
 	}
+}
+
+// effect is that of a decided request. DigiCert's clock may be ahead of ours.
+func (r Request) effect(now time.Time) *Effect {
+	at := r.Decided
+	if at.After(now) {
+		at = now
+	}
+	return &Effect{Command: r.By, Reason: r.Reason, RequestID: r.ID, Status: r.Status, At: at}
 }
 
 func (t *Target) lastRejected() *Request {
@@ -234,7 +246,7 @@ func (r *Record) End(c Claimant, now time.Time, o Outcome, force bool) bool {
 	if !force && t.Attempt != nil && t.Attempt.Command == c.Command {
 		return false
 	}
-	if slices.ContainsFunc(t.Requests, func(q Request) bool { return q.By == c.Command && (q.Waits() || q.Status == "approved") }) {
+	if slices.ContainsFunc(t.Requests, func(q Request) bool { return q.By == c.Command && q.open() }) {
 		return false
 	}
 	n.Outcome = &o

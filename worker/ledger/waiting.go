@@ -87,6 +87,39 @@ func (l *Ledger) Wait(ctx context.Context, w Waiting) error {
 	return nil
 }
 
+// Amend changes a key that is still there, by compare-and-swap: whoever looks
+// after a command from its key must not undo what the command itself wrote
+// there meanwhile. It reports false if the key is gone.
+func (l *Ledger) Amend(ctx context.Context, k Waiting, change func(*Waiting)) (Waiting, bool, error) {
+	now, found := k, false
+	err := persist(ctx, func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, swapTimeout)
+		defer cancel()
+		e, err := l.kv.Get(ctx, waitingKey(k.Order, k.Source, k.ID))
+		if found = !errors.Is(err, jetstream.ErrKeyNotFound); !found {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		now = Waiting{}
+		if err := json.Unmarshal(e.Value(), &now); err != nil {
+			return backoff.Permanent(fmt.Errorf("decoding %s: %w", e.Key(), err))
+		}
+		change(&now)
+		value, err := json.Marshal(now)
+		if err != nil {
+			return backoff.Permanent(err)
+		}
+		_, err = l.kv.Update(ctx, e.Key(), value, e.Revision())
+		return err
+	})
+	if err != nil {
+		return k, false, fmt.Errorf("changing the waiting key of %s/%s: %w", k.Source, k.ID, err)
+	}
+	return now, found, nil
+}
+
 // Unwait deletes the key. Only for a command whose final event is stored.
 func (l *Ledger) Unwait(ctx context.Context, order int64, source, id string) error {
 	err := persist(ctx, func(ctx context.Context) error {
