@@ -87,12 +87,17 @@ func (c *workerCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return fmt.Errorf("listening for --http-addr (CERTRECALL_HTTP_ADDR): %w", err)
 	}
-	defer context.AfterFunc(ctx, func() {
-		log.Info("asked to stop: calls in flight may end, the rest is given back", zap.Duration("grace", cfg.ShutdownGrace))
-	})()
 	log.Info("serving /livez, /readyz and /metrics", zap.Stringer("address", listener.Addr()), zap.String("version", version))
-	return together(ctx,
-		w.Run,
+	work := func(ctx context.Context) error {
+		working, stop := context.WithCancel(context.WithoutCancel(ctx))
+		defer stop()
+		defer context.AfterFunc(ctx, func() {
+			log.Info("asked to stop: calls in flight may end, the rest is given back", zap.Duration("grace", cfg.ShutdownGrace))
+			stop()
+		})()
+		return w.Run(working)
+	}
+	return together(ctx, work,
 		func(ctx context.Context) error { return serve(ctx, listener, w.Handler()) },
 		func(ctx context.Context) error { return watchKey(ctx, set.keyFile, log) },
 	)
@@ -123,11 +128,18 @@ func together(ctx context.Context, work func(context.Context) error, servants ..
 // connect gives a connection that need not be there yet: the worker waits for
 // NATS, and /readyz tells.
 func (c *workerCmd) connect(set workerSettings, log *zap.Logger) (*nats.Conn, error) {
+	said := "" // of the last failed attempt; the client makes its callbacks one after another
 	log = log.With(zap.String("nats_url", c.redacted()))
-	options := append(set.nats, nats.RetryOnFailedConnect(true),
-		nats.ConnectHandler(func(conn *nats.Conn) { log.Info("connected to NATS", zap.String("server", conn.ConnectedServerName())) }),
-		nats.ReconnectHandler(func(conn *nats.Conn) {
-			log.Info("connected to NATS again", zap.String("server", conn.ConnectedServerName()))
+	connected := func(conn *nats.Conn) {
+		said = ""
+		log.Info("connected to NATS", zap.String("server", conn.ConnectedServerName()))
+	}
+	options := append(set.nats, nats.RetryOnFailedConnect(true), nats.ConnectHandler(connected), nats.ReconnectHandler(connected),
+		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil && err.Error() != said {
+				said = err.Error()
+				log.Warn("NATS cannot be reached; trying again until it answers", zap.Error(err))
+			}
 		}),
 		nats.DisconnectErrHandler(func(conn *nats.Conn, err error) {
 			if !conn.IsClosed() {
