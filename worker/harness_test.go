@@ -75,7 +75,7 @@ func (w *world) startFrozen(ice *ice, hook func(step)) *running {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return w.startOn(nc, hook)
+	return w.startOn(nc, hook, hurried)
 }
 
 func (w *world) startOn(nc *nats.Conn, hook func(step), tweak ...func(*Config)) *running {

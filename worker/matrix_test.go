@@ -35,10 +35,15 @@ type scenario struct {
 
 // administratorAfter is when a waiting request is decided; requests of orders
 // that end in 9 are rejected.
-const administratorAfter = 3 * time.Minute
+const administratorAfter = 40 * time.Second
 
 // aDuplicate is a certificate of order 4711 at the simulator.
 const aDuplicate int64 = 4711*1000 + 1
+
+// hurried shortens the settings, for less fake time a row.
+func hurried(c *Config) {
+	c.AckWait, c.CallTimeout, c.ApprovalPoll = 10*time.Second, 5*time.Second, 10*time.Second
+}
 
 func one(body fields, finals ...messages.EventName) scenario {
 	return scenario{
@@ -134,7 +139,7 @@ func (s scenario) passed(t *testing.T) []step {
 			mu.Lock()
 			defer mu.Unlock()
 			seen[at] = true
-		})
+		}, hurried)
 		s.publish(w)
 		s.finish(w)
 	})
@@ -163,7 +168,7 @@ func (s scenario) finish(w *world) {
 		st, err := w.js.Stream(w.t.Context(), w.names.CommandsStream())
 		return err == nil && st.CachedInfo().State.Msgs == 0
 	})
-	w.pass(3 * time.Minute) // two sweeps, and whatever else might still come
+	w.pass(25 * time.Second) // two sweeps, and whatever else might still come
 	s.judge(w)
 }
 
@@ -261,14 +266,14 @@ func TestCrashMatrix(t *testing.T) {
 				if died.Load() {
 					runtime.Goexit() // nothing of this worker goes on
 				}
-			})
+			}, hurried)
 			s.publish(w)
 			w.wait("the crash", 20*time.Minute, func() bool { return died.Load() || s.answered(w) })
 			first.kill()
 			if s.meanwhile != nil {
 				s.meanwhile(w)
 			}
-			w.start()
+			w.start(hurried)
 			s.finish(w)
 		})
 	})
@@ -290,8 +295,8 @@ func TestStallMatrix(t *testing.T) {
 			if s.meanwhile != nil {
 				s.meanwhile(w)
 			}
-			w.start()
-			w.pass(4 * time.Minute) // the lease, the ack wait and two reads are over
+			w.start(hurried)
+			w.pass(90 * time.Second) // the lease, the ack wait and two reads are over
 			ice.thaw()
 			s.finish(w)
 		})
