@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"errors"
 	"time"
 
 	"go.uber.org/zap"
@@ -71,7 +72,7 @@ func (w *Worker) count(lane messages.Lane, received time.Time, v verdict) {
 
 // gateChanged writes one line when a gate closes and one when it opens.
 func (w *Worker) gateChanged(r gate.Reason, closed bool) {
-	fields := []zap.Field{zap.String("gate", string(r.Gate)), zap.String("kind", string(r.Kind)), zap.String("detail", r.Detail)}
+	fields := []zap.Field{zap.String("gate", string(r.Gate)), zap.String("kind", kindLabel(r.Kind)), zap.String("detail", r.Detail)}
 	if closed {
 		w.metrics.gateClosed.WithLabelValues(string(r.Gate), kindLabel(r.Kind)).Set(1)
 		w.log.Warn("gate closed: nothing is begun", fields...)
@@ -79,6 +80,16 @@ func (w *Worker) gateChanged(r gate.Reason, closed bool) {
 	}
 	w.metrics.gateClosed.WithLabelValues(string(r.Gate), kindLabel(r.Kind)).Set(0)
 	w.log.Info("gate opened", append(fields, zap.Duration("closed_for", time.Since(r.Since)))...)
+}
+
+// sweepFailed hears of a sweep that could not do everything. A closed gate is
+// no failure: it has its own line.
+func (w *Worker) sweepFailed(err error) {
+	if _, gated := errors.AsType[errGate](err); gated {
+		w.log.Debug("the sweep of waiting requests met a closed gate", zap.Error(err))
+		return
+	}
+	w.log.Warn("the sweep of waiting requests could not do everything; the next one goes on", zap.Error(err))
 }
 
 func kindLabel(k gate.Kind) string {
@@ -89,5 +100,9 @@ func kindLabel(k gate.Kind) string {
 }
 
 func (w *Worker) reportBudget(i budget.Incident) {
+	if i.Kind == budget.RecordBegun {
+		w.log.Info("the budget of calls begins anew", zap.Stringer("incident", i))
+		return
+	}
 	w.log.Warn("the budget record needed mending", zap.Stringer("incident", i))
 }

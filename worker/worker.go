@@ -225,8 +225,6 @@ func (w *Worker) sweeper() *approvals.Sweeper {
 	return approvals.New(approvals.Config{
 		Control: w.stores().Control, Ledger: w.ledger, Poll: w.cfg.ApprovalPoll, Now: w.clock.Now,
 		Reader: w.sweepReader(), Commands: sweptCommands{w},
-		Failed: func(err error) {
-			w.log.Warn("the sweep of waiting requests could not do everything; the next one goes on", zap.Error(err))
-		},
+		Failed: w.sweepFailed,
 	})
 }
