@@ -1,14 +1,17 @@
 // Command certrecall-dev is for trying and testing certrecall: a NATS server, a
 // simulated DigiCert and a worker in one process, or the simulated DigiCert
-// alone. It never goes to production.
+// alone, or a benchmark of the worker. It never goes to production.
 //
 //	certrecall-dev --samples             # everything, with a few sample commands
 //	certrecall-dev simulator --addr :8090
+//	certrecall-dev bench                 # ratios, beside a bare loop
 //
 // # Layout
 //
 // One subcommand is one file: a struct with its flags, its Help with an
-// example, and its Run. The struct becomes a field of cli in main.go.
+// example, and its Run. The struct becomes a field of cli in main.go. The
+// files bench_*.go are the parts of bench: a plant of child processes, the
+// loads, one file a thing that is measured, and the table.
 //
 // # Invariants
 //

@@ -20,6 +20,12 @@ var version = "dev"
 type cli struct {
 	Dev       devCmd       `cmd:"" default:"withargs" help:"NATS, a simulated DigiCert and a worker in one process (the default)."`
 	Simulator simulatorCmd `cmd:"" help:"The simulated DigiCert alone."`
+	Bench     benchCmd     `cmd:"" help:"Measure throughput, latency, the fleet's budget and memory, beside a bare loop."`
+
+	// The processes that bench starts.
+	BenchNATS   benchNATSCmd   `cmd:"" name:"bench-nats" hidden:""`
+	BenchWorker benchWorkerCmd `cmd:"" name:"bench-worker" hidden:""`
+	BenchBare   benchBareCmd   `cmd:"" name:"bench-bare" hidden:""`
 }
 
 // Exit codes.
@@ -48,7 +54,7 @@ func run(args []string, p *process) int {
 	parser, err := kong.New(&cli{}, kong.Name("certrecall-dev"),
 		kong.Description("Try and test certrecall: everything it needs in one process. Not for production."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
-		kong.Writers(p.stdout, p.stderr), kong.Bind(p), kong.BindTo(ctx, (*context.Context)(nil)))
+		kong.Vars{"bench_parts": benchPartNames()}, kong.Writers(p.stdout, p.stderr), kong.Bind(p), kong.BindTo(ctx, (*context.Context)(nil)))
 	if err != nil {
 		return p.fail(err)
 	}

@@ -23,10 +23,15 @@ func startNATS(ctx context.Context, host string, port uint16, storeDir string, l
 	}
 	free := l.Addr().(*net.TCPAddr).Port
 	_ = l.Close()
-	s, err := server.NewServer(&server.Options{
+	return serveNATS(&server.Options{
 		ServerName: "certrecall-dev", Host: host, Port: free,
 		JetStream: true, StoreDir: storeDir, SyncAlways: true, NoSigs: true,
-	})
+	}, log)
+}
+
+// serveNATS runs a server until stopNATS.
+func serveNATS(o *server.Options, log *zap.Logger) (*server.Server, error) {
+	s, err := server.NewServer(o)
 	if err != nil {
 		return nil, fmt.Errorf("making the NATS server: %w", err)
 	}
