@@ -41,14 +41,17 @@ func (r *Record) Observe(target int64, read Reading, now time.Time) {
 		r.observeRevoked(target, now)
 		return
 	}
-	switch {
-	case t.Attempt != nil:
+	if t.Attempt != nil {
 		r.observeOpen(t, read)
-	case (t.State == Rejected || t.State == Refused) && !read.Began.Before(t.settledAt()):
+	}
+	if t.Attempt == nil && t.settledBefore(read) {
 		t.State, t.Effect = Untouched, nil
 	}
 	r.conclude(t, now)
 	r.void(t, read)
+	if e := t.Effect; e != nil && e.ReadBy == "" {
+		e.ReadBy = read.ID
+	}
 }
 
 // void ends every command of the target whose own request came to nothing
@@ -98,12 +101,13 @@ func (no Refusal) after(read Reading) Refusal {
 	return no
 }
 
-// settledAt is when the state was settled; a new command begins only after a later read.
-func (t *Target) settledAt() time.Time {
-	if t.Effect != nil {
-		return t.Effect.At
+// settledBefore reports whether the target was rejected or refused, and read
+// again since: then a new command may begin.
+func (t *Target) settledBefore(read Reading) bool {
+	if t.State != Rejected && t.State != Refused {
+		return false
 	}
-	return time.Time{}
+	return t.Effect == nil || t.Effect.ReadBy != read.ID && !read.Began.Before(t.Effect.At)
 }
 
 // see files a request under the target of the command that caused it; one
@@ -198,7 +202,7 @@ func (r *Record) refuse(t *Target, a *Attempt, read Reading) {
 	}
 	n.Outcome = &Outcome{Kind: "revoke-failed", Refusal: a.Refusal.after(read)}
 	if t.State == Untouched || t.State == Rejected {
-		t.State, t.Effect = Refused, &Effect{Command: a.Command, At: a.Ended}
+		t.State, t.Effect = Refused, &Effect{Command: a.Command, At: a.Ended, ReadBy: read.ID}
 	}
 }
 

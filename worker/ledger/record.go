@@ -124,6 +124,8 @@ type Effect struct {
 	Status   string    `json:"status,omitempty"`
 	Attempts int       `json:"attempts,omitempty"`
 	At       time.Time `json:"at,omitzero"`
+	// ReadBy names the read that showed it, which is none that came after it.
+	ReadBy string `json:"read_by,omitempty"`
 }
 
 // Refusal is a final answer of DigiCert that is no success.
