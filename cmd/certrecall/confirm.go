@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"strconv"
 	"strings"
 )
@@ -18,10 +20,12 @@ func (p *process) confirm(ctx context.Context, yes bool, n int, word string) err
 	if yes {
 		return nil
 	}
-	if !p.canAsk() {
+	prompt, err := p.promptAt()
+	if err != nil {
 		return usageError{"this needs a confirmation and there is no terminal to ask at: add --yes"}
 	}
-	fmt.Fprintf(p.stderr, "Type %d or %q to go on: ", n, word)
+	defer prompt.Close()
+	fmt.Fprintf(prompt, "Type %d or %q to go on: ", n, word)
 	answer := make(chan string, 1)
 	go func() { // a read of a terminal cannot be called off; it ends with the process
 		line, _ := bufio.NewReader(p.stdin).ReadString('\n')
@@ -29,7 +33,7 @@ func (p *process) confirm(ctx context.Context, yes bool, n int, word string) err
 	}()
 	select {
 	case <-ctx.Done():
-		fmt.Fprintln(p.stderr)
+		fmt.Fprintln(prompt)
 		return errNotConfirmed
 	case typed := <-answer:
 		if typed == strconv.Itoa(n) || strings.EqualFold(typed, word) {
@@ -39,5 +43,20 @@ func (p *process) confirm(ctx context.Context, yes bool, n int, word string) err
 	}
 }
 
-// canAsk reports whether somebody can answer a question.
-func (p *process) canAsk() bool { return isTerminal(p.stdin) && isTerminal(p.stderr) }
+// promptAt is where a question is seen, if somebody sits at standard input: at
+// standard error, or at the terminal itself where that goes elsewhere.
+func (p *process) promptAt() (io.WriteCloser, error) {
+	if !isTerminal(p.stdin) {
+		return nil, errNotConfirmed
+	}
+	if isTerminal(p.stderr) {
+		return stayOpen{p.stderr}, nil
+	}
+	return os.OpenFile("/dev/tty", os.O_WRONLY, 0)
+}
+
+// stayOpen is a writer that belongs to somebody else.
+type stayOpen struct{ io.Writer }
+
+// Close does nothing.
+func (stayOpen) Close() error { return nil }

@@ -37,7 +37,8 @@ type publisher struct {
 	js    jetstream.JetStream
 	names messages.Names
 	// stored is told of each command that the stream acknowledged.
-	stored func(index int)
+	stored   func(index int)
+	patience time.Duration
 }
 
 func newPublisher(s session, stored func(index int)) (*publisher, error) {
@@ -45,7 +46,7 @@ func newPublisher(s session, stored func(index int)) (*publisher, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing JetStream: %w", err)
 	}
-	return &publisher{js: js, names: s.names, stored: stored}, nil
+	return &publisher{js: js, names: s.names, stored: stored, patience: patience}, nil
 }
 
 // publish stores all messages. On an error those that stored was not told of
@@ -66,7 +67,7 @@ func (p *publisher) publish(ctx context.Context, all []message) error {
 			return context.Cause(ctx)
 		case len(failed) == 0:
 			return nil
-		case time.Since(last) > patience || final(err):
+		case time.Since(last) > p.patience || final(err):
 			return p.explain(err)
 		}
 		todo = failed

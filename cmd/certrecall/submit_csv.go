@@ -81,7 +81,7 @@ func separator(r *bufio.Reader) rune {
 
 func csvProblem(err error) problem {
 	if e, ok := errors.AsType[*csv.ParseError](err); ok {
-		return problem{e.Line, "", fmt.Sprintf("column %d: %v; the rest of the file was not read", e.Column, e.Err)}
+		return problem{e.StartLine, "", fmt.Sprintf("%v; what follows it was not read", e.Err)}
 	}
 	return problem{0, "", err.Error()}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -262,12 +263,14 @@ func (w *watch) progress() progress {
 	counts := w.counts()
 	p := progress{Time: w.reader.Now(), Counts: counts, Total: totals(counts).all, Rate: w.pace.rate()}
 	p.Left = w.pace.left(w.fleet, counts.open())
+	var held []string
 	for _, pause := range w.fleet.Pauses {
-		p.Held = fmt.Sprintf("%s paused by %s: %s", orAll(pause.Kind), pause.By, pause.Reason)
+		held = append(held, fmt.Sprintf("%s paused by %s: %s", orAll(pause.Kind), pause.By, pause.Reason))
 	}
 	if w.fleet.NotBefore.After(p.Time) {
-		p.Held = "DigiCert answered 429: no call before " + stamp(w.fleet.NotBefore)
+		held = append(held, "DigiCert answered 429: no call before "+stamp(w.fleet.NotBefore))
 	}
+	p.Held = strings.Join(held, "; ")
 	return p
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"time"
 
 	"certrecall/worker/incident"
@@ -31,29 +32,52 @@ func (p *pace) sample(now time.Time, counts tally) {
 	}
 }
 
-// rate is how many were answered a second, of late.
-func (p *pace) rate() float64 {
+// seen is how many were answered in the time that the samples span.
+func (p *pace) seen() (answered int, over time.Duration) {
 	n := len(p.samples)
 	if n < 2 {
-		return 0
+		return 0, 0
 	}
 	first, last := p.samples[0], p.samples[n-1]
-	return max(0, float64(last.answered-first.answered)) / last.at.Sub(first.at).Seconds()
+	return max(0, last.answered-first.answered), last.at.Sub(first.at)
+}
+
+// rate is how many were answered a second, of late.
+func (p *pace) rate() float64 {
+	answered, over := p.seen()
+	if over == 0 {
+		return 0
+	}
+	return float64(answered) / over.Seconds()
 }
 
 // left is how long the open commands take: what the budget allows at best, or
-// longer at the rate of late.
+// longer at the rate of late. A rate that the budget could not have allowed is
+// one of commands that need no calls, or of another budget, and counts alone.
 func (p *pace) left(f incident.Fleet, open int) time.Duration {
 	if open == 0 {
 		return 0
+	}
+	answered, over := p.seen()
+	byRate := time.Duration(0)
+	if answered > 0 {
+		byRate = time.Duration(float64(open) / float64(answered) * float64(over))
+	}
+	if answered > allowed(f, over) {
+		return byRate
 	}
 	calls, listings := open, 0
 	if p.callsFor > 0 {
 		calls, listings = p.calls*open/p.callsFor, p.listings*open/p.callsFor
 	}
-	left := f.Estimate(calls, listings)
-	if rate := p.rate(); rate > 0 {
-		left = max(left, time.Duration(float64(open)/rate*float64(time.Second)))
+	return max(f.Estimate(calls, listings), byRate)
+}
+
+// allowed is how many calls the budget allows at most in a stretch of time.
+func allowed(f incident.Fleet, over time.Duration) int {
+	most := math.MaxInt
+	for _, w := range f.Budget {
+		most = min(most, int(float64(w.Calls)*(1+over.Seconds()/w.Seconds)))
 	}
-	return left
+	return most
 }

@@ -35,8 +35,11 @@ func newScreen(p *process) *screen {
 
 func (s *screen) show(now progress, last bool) {
 	parts := []string{fmt.Sprintf("%d of %d final", now.sums().final, now.Total)}
-	if open := now.Counts.open(); open > 0 && !last {
-		parts = append(parts, fmt.Sprintf("%.1f/s", now.Rate), "about "+span(now.Left)+" left")
+	if now.Counts.open() > 0 && !last {
+		if now.Rate > 0 {
+			parts = append(parts, fmt.Sprintf("%.1f/s", now.Rate))
+		}
+		parts = append(parts, "about "+span(now.Left)+" left")
 	}
 	if n := now.Counts[incident.Waiting]; n > 0 {
 		parts = append(parts, fmt.Sprintf("%d wait for an administrator", n))

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bytes"
+	"encoding/csv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"certrecall/messages"
+	"certrecall/worker/incident"
+)
+
+func TestEvidenceTellsWhoWhyWhenAndDigiCertsWords(t *testing.T) {
+	t.Parallel()
+	at := func(minute int) time.Time { return time.Date(2026, 3, 1, 12, minute, 0, 0, time.UTC) }
+	rows := []incident.Row{
+		{
+			Source: "cli", ID: "INC-1-revoke-7-70", Lane: messages.LaneRevoke, Action: messages.ActionRevoke, OrderID: 7, CertificateID: 70,
+			Incident: "INC-1", State: incident.Revoked, Deadline: at(59), RequestID: 900, Status: "approved", Attempts: 1,
+			Decision: incident.Decision{By: "Grace <grace@example.com>", At: at(5), Comment: "=HYPERLINK(\"x\")"},
+			Comments: "key leaked, \"twice\"", Reason: messages.ReasonKeyCompromise, RequestedBy: "@ada",
+			Received: at(0), Accepted: at(1), Requested: at(2), Finished: at(6),
+		},
+		{
+			Source: "soar", ID: "x", Lane: messages.LaneListDuplicates, Action: messages.ActionListDuplicates, OrderID: 8, State: incident.Failed,
+			Error:    &incident.Problem{Type: messages.ErrorRefused, Detail: "-1 is no order", Status: 400, Code: "bad"},
+			Attempts: 2, DeadLetter: 17, Received: at(0), Finished: at(3), Certificates: new(0),
+		},
+	}
+	var out bytes.Buffer
+	if err := writeEvidence(&out, rows); err != nil {
+		t.Fatal(err)
+	}
+	records, err := csv.NewReader(&out).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make([]map[string]string, 0, 2)
+	for _, record := range records[1:] {
+		cells := map[string]string{}
+		for i, name := range records[0] {
+			if record[i] != "" && record[i] != "false" {
+				cells[name] = record[i]
+			}
+		}
+		got = append(got, cells)
+	}
+	want := []map[string]string{
+		{
+			"incident": "INC-1", "source": "cli", "command_id": "INC-1-revoke-7-70", "action": "revoke", "lane": "revoke", "order_id": "7",
+			"certificate_id": "70", "state": "revoked", "final": "true", "requested_by": "'@ada", "comments": `key leaked, "twice"`,
+			"revocation_reason": "keyCompromise", "received_at": "2026-03-01T12:00:00Z", "accepted_at": "2026-03-01T12:01:00Z",
+			"requested_at": "2026-03-01T12:02:00Z", "finished_at": "2026-03-01T12:06:00Z", "deadline": "2026-03-01T12:59:00Z",
+			"request_id": "900", "digicert_status": "approved", "decided_by": "Grace <grace@example.com>",
+			"decided_at": "2026-03-01T12:05:00Z", "decision_comment": `'=HYPERLINK("x")`, "attempts": "1",
+		},
+		{
+			"source": "soar", "command_id": "x", "action": "list-duplicates", "lane": "list-duplicates", "order_id": "8", "state": "failed",
+			"final": "true", "received_at": "2026-03-01T12:00:00Z", "finished_at": "2026-03-01T12:03:00Z", "attempts": "2", "certificates": "0",
+			"error_type": "refused", "error_detail": "'-1 is no order", "error_http_status": "400", "error_code": "bad", "dead_letter": "17",
+		},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestNoCellOfTheEvidenceBeginsAFormula(t *testing.T) {
+	t.Parallel()
+	for _, begin := range []string{"=", "+", "-", "@", "\t", "\r"} {
+		text := begin + "1+1"
+		row := incident.Row{ID: "x", Comments: text, RequestedBy: text, Status: text, Decision: incident.Decision{By: text, Comment: text}}
+		var out bytes.Buffer
+		if err := writeEvidence(&out, []incident.Row{row}); err != nil {
+			t.Fatal(err)
+		}
+		records, err := csv.NewReader(&out).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, cell := range records[1] {
+			if cell != "" && strings.ContainsAny(cell[:1], "=+-@\t\r") {
+				t.Errorf("column %s: %q", records[0][i], cell)
+			}
+		}
+	}
+}
