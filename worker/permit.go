@@ -52,9 +52,30 @@ func (w *Worker) sweepReader() client.Reader {
 		if reason, closed := w.gates.Closed(gate.Revocations); closed {
 			return errGate{reason}
 		}
-		_, err := w.budget.Acquire(ctx, budget.Sweep)
-		return err
+		return w.sweepPermit(ctx)
 	})
+}
+
+// sweepPatience is how long the sweep waits in one lane before it asks in the other.
+const sweepPatience = 500 * time.Millisecond
+
+// sweepPermit takes a call of the sweep's own share, which it always gets, or
+// else one as listings get them, while nobody who revokes wants it: an approval
+// is told soon where the budget is idle.
+func (w *Worker) sweepPermit(ctx context.Context) error {
+	for lane := budget.Sweep; ; {
+		attempt, cancel := context.WithTimeout(ctx, sweepPatience)
+		_, err := w.budget.Acquire(attempt, lane)
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		if lane == budget.Sweep {
+			lane = budget.Listing
+		} else {
+			lane = budget.Sweep
+		}
+	}
 }
 
 // waiter is ctx, ended also when nothing new may begin for the job.
