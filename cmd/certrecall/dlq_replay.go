@@ -102,7 +102,7 @@ func (c *dlqReplayCmd) Run(ctx context.Context, p *process) error {
 			return err
 		}
 	}
-	err = todo.send(ctx, session)
+	err = todo.send(ctx, p, session)
 	if err == nil && !c.Keep {
 		err = todo.remove(ctx, d)
 	}
@@ -178,8 +178,8 @@ func (r *replays) revocations() int {
 	return n
 }
 
-func (r *replays) send(ctx context.Context, s session) error {
-	pub, err := newPublisher(s, func(i int) { r.results[r.index[i]].Sent = true })
+func (r *replays) send(ctx context.Context, p *process, s session) error {
+	pub, err := p.newPublisher(s, func(i int) { r.results[r.index[i]].Sent = true })
 	if err != nil {
 		return err
 	}

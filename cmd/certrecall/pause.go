@@ -33,7 +33,7 @@ type resumeCmd struct {
 // Help is the long help, with an example.
 func (pauseCmd) Help() string {
 	return `Every worker stops within a second; calls that have begun end. Nothing is lost: commands stay in the queue until resume.
-Approvals are still followed, and what is decided is still told.
+While revocations are paused DigiCert is not asked about approvals either: what is decided meanwhile is told after resume.
 
 Example:
   certrecall pause revocations --reason "wrong list, see INC-42"`

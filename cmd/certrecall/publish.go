@@ -21,6 +21,8 @@ const (
 	// patience is how long publishing goes on without a single success: longer
 	// than a cluster is without a leader.
 	patience = 45 * time.Second
+	// unexplained is how long somebody waits without being told why.
+	unexplained = 3 * time.Second
 )
 
 // message is a command on its way.
@@ -37,16 +39,23 @@ type publisher struct {
 	js    jetstream.JetStream
 	names messages.Names
 	// stored is told of each command that the stream acknowledged.
-	stored   func(index int)
+	stored func(index int)
+	// stalled is told once why nothing is stored although somebody waits.
+	stalled  func(err error, patience time.Duration)
 	patience time.Duration
 }
 
-func newPublisher(s session, stored func(index int)) (*publisher, error) {
+func (p *process) newPublisher(s session, stored func(index int)) (*publisher, error) {
 	js, err := jetstream.New(s.conn, jetstream.WithPublishAsyncMaxPending(2*window), jetstream.WithPublishAsyncTimeout(ackTimeout))
 	if err != nil {
 		return nil, fmt.Errorf("preparing JetStream: %w", err)
 	}
-	return &publisher{js: js, names: s.names, stored: stored, patience: patience}, nil
+	return &publisher{
+		js: js, names: s.names, stored: stored, patience: patience,
+		stalled: func(err error, patience time.Duration) {
+			p.say("certrecall: nothing is stored yet (%v); trying for another %s", err, span(patience))
+		},
+	}, nil
 }
 
 // publish stores all messages. On an error those that stored was not told of
@@ -56,7 +65,7 @@ func (p *publisher) publish(ctx context.Context, all []message) error {
 	for i := range todo {
 		todo[i] = i
 	}
-	last := time.Now() // of the last success
+	last, told := time.Now(), false // last is of the last success
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		failed, err := p.round(ctx, all, todo)
 		if len(failed) < len(todo) {
@@ -69,6 +78,10 @@ func (p *publisher) publish(ctx context.Context, all []message) error {
 			return nil
 		case time.Since(last) > p.patience || final(err):
 			return p.explain(err)
+		}
+		if waited := time.Since(last); waited > unexplained && !told {
+			p.stalled(err, p.patience-waited)
+			told = true
 		}
 		todo = failed
 		select {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -33,6 +34,11 @@ func storing(t *testing.T) (*natstest.Server, session) {
 		t.Fatal(err)
 	}
 	return server, session{conn, js, names}
+}
+
+// testProcess is a process without a terminal whose words nobody reads.
+func testProcess() *process {
+	return &process{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard}
 }
 
 func numbered(n int) []message {
@@ -67,7 +73,7 @@ func TestPublishingLosesNothingWhenTheServerIsKilled(t *testing.T) {
 	const n = 3000
 	var acknowledged atomic.Int64
 	third := make(chan struct{})
-	pub, err := newPublisher(s, func(int) {
+	pub, err := testProcess().newPublisher(s, func(int) {
 		if acknowledged.Add(1) == n/3 {
 			close(third)
 		}
@@ -101,7 +107,7 @@ func TestPublishingEndsWhereTheServerRefuses(t *testing.T) {
 	t.Parallel()
 	_, s := storing(t)
 	s.names, _ = messages.NewNames("other") // its subjects are in no stream
-	pub, err := newPublisher(s, func(int) { t.Error("acknowledged") })
+	pub, err := testProcess().newPublisher(s, func(int) { t.Error("acknowledged") })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +121,7 @@ func TestPublishingCanBeInterrupted(t *testing.T) {
 	t.Parallel()
 	server, s := storing(t)
 	server.Stop()
-	pub, err := newPublisher(s, func(int) { t.Error("acknowledged") })
+	pub, err := testProcess().newPublisher(s, func(int) { t.Error("acknowledged") })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -98,7 +98,7 @@ func (o outcome) send(ctx context.Context, p *process, s session) error {
 	items := o.fresh.items
 	sent := 0
 	progress := p.progress(ctx, "sending", len(items))
-	pub, err := newPublisher(s, func(int) {
+	pub, err := p.newPublisher(s, func(int) {
 		sent++
 		progress.Increment()
 	})
