@@ -16,6 +16,10 @@ import (
 // load it and decide again.
 var ErrLost = errors.New("another changed the record first")
 
+// ErrUnreadable is returned for a record that is no record: trying again does
+// not mend it, and nothing may be done for its order until somebody has.
+var ErrUnreadable = errors.New("the record cannot be understood")
+
 // swapTimeout bounds one attempt at a read or a swap: a cluster without a
 // leader answers nothing, and the next attempt may find one.
 const swapTimeout = 2 * time.Second
@@ -55,7 +59,7 @@ func (l *Ledger) Load(ctx context.Context, order int64) (Entry, error) {
 		}
 		e = Entry{Revision: kve.Revision()}
 		if err := json.Unmarshal(kve.Value(), &e.Record); err != nil {
-			return backoff.Permanent(fmt.Errorf("decoding %s: %w", recordKey(order), err))
+			return backoff.Permanent(fmt.Errorf("decoding %s: %w", recordKey(order), errors.Join(ErrUnreadable, err)))
 		}
 		return nil
 	})
@@ -100,6 +104,9 @@ func (l *Ledger) Update(ctx context.Context, hint Entry, change func(*Record) bo
 	err := persist(ctx, func(ctx context.Context) error {
 		if stale {
 			now, err := l.Load(ctx, order)
+			if errors.Is(err, ErrUnreadable) {
+				return backoff.Permanent(err)
+			}
 			if err != nil {
 				return err
 			}

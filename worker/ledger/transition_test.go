@@ -1,0 +1,233 @@
+package ledger
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var (
+	zero  = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	plain = Claimant{Command: "soar/a", Reason: "keyCompromise", Received: zero}
+	other = Claimant{Command: "servicenow/b", Received: zero}
+	skip  = Claimant{Command: "soc/s", Skip: true, Received: zero}
+	cert  = Claimant{Command: "cli/c", Target: 7, Received: zero}
+)
+
+func after(seconds int) time.Time { return zero.Add(time.Duration(seconds) * time.Second) }
+
+// change is one step of a story; the record is judged after the last.
+type change func(t *testing.T, r *Record)
+
+func begin(c Claimant, at int) change {
+	return func(t *testing.T, r *Record) {
+		t.Helper()
+		if !r.Begin(c, "put of "+c.Command, after(at), 20*time.Second) {
+			t.Fatalf("no Begin for %s at %d s: %+v", c.Command, at, r.Decide(c, after(at)))
+		}
+	}
+}
+
+func do(f func(r *Record)) change { return func(_ *testing.T, r *Record) { f(r) } }
+
+func unclear(c Claimant, at int) change {
+	return do(func(r *Record) { r.EndUnclear(c, "put of "+c.Command, after(at)) })
+}
+
+func refused(c Claimant, at int) change {
+	return do(func(r *Record) { r.EndRefused(c, "put of "+c.Command, after(at), Refusal{Status: 400, Code: "x"}) })
+}
+
+func requested(c Claimant, at int, id int64) change {
+	return do(func(r *Record) { r.EndRequested(c, "put of "+c.Command, after(at), Request{ID: id, Status: "pending"}) })
+}
+
+func decided(target int64, at int, id int64, status string) change {
+	return do(func(r *Record) { r.Decided(target, Request{ID: id, Status: status}, after(at)) })
+}
+
+// read takes the lease and stores what the order shows.
+func read(target int64, at int, f ...func(*Reading)) change {
+	return func(t *testing.T, r *Record) {
+		t.Helper()
+		owner := "read at " + after(at).String()
+		if !r.TakeLease(owner, after(at), time.Minute) {
+			t.Fatalf("no lease at %d s", at)
+		}
+		seen := Reading{ID: owner, Began: after(at), OrderStatus: "issued"}
+		for _, g := range f {
+			g(&seen)
+		}
+		r.Release(owner)
+		r.Observe(target, seen, after(at))
+	}
+}
+
+func revoked(r *Reading) { r.Revoked, r.OrderStatus = true, "revoked" }
+func missing(r *Reading) { r.Missing, r.OrderStatus = true, "" }
+
+func reads(status string) func(*Reading) { return func(r *Reading) { r.OrderStatus = status } }
+
+func shows(id int64, status, comments string) func(*Reading) {
+	return func(r *Reading) {
+		r.Requests = append(r.Requests, SeenRequest{Request{ID: id, Status: status}, comments})
+	}
+}
+
+func TestDecide(t *testing.T) {
+	type want struct {
+		Next    Next
+		Why     Why
+		Request int64
+		State   State
+		By      string // of the effect
+		Outcome string // kind and type
+		Open    bool
+	}
+	finished := func(s State, by string) want { return want{Next: Finish, State: s, By: by} }
+	told := func(o string) want { return want{Next: Finish, Outcome: o} }
+	mark := Suffix(plain.Command)
+	for name, c := range map[string]struct {
+		story []change
+		asks  Claimant
+		at    int
+		want  want
+	}{
+		"nothing known":            {nil, plain, 0, want{Next: Send}},
+		"while a PUT may run":      {[]change{begin(plain, 0)}, plain, 24, want{Next: Later, Why: WhyLease, Open: true}},
+		"another target meanwhile": {[]change{begin(plain, 0)}, cert, 24, want{Next: Later, Why: WhyLease}},
+		"its process died":         {[]change{begin(plain, 0)}, plain, 25, want{Next: Read, Open: true}},
+		"another's process died":   {[]change{begin(plain, 0)}, other, 25, want{Next: Read}},
+		"unclear":                  {[]change{begin(plain, 0), unclear(plain, 1)}, plain, 1, want{Next: Read, Open: true}},
+		"unclear, read once":       {[]change{begin(plain, 0), unclear(plain, 1), read(0, 2)}, plain, 10, want{Next: Later, Why: WhySettle, Open: true}},
+		"unclear, second read due": {[]change{begin(plain, 0), unclear(plain, 1), read(0, 2)}, plain, 11, want{Next: Read, Open: true}},
+		"unclear, read twice":      {[]change{begin(plain, 0), unclear(plain, 1), read(0, 2), read(0, 11)}, plain, 11, want{Next: Send}},
+		"unclear, read twice too early": {
+			[]change{begin(plain, 0), unclear(plain, 1), read(0, 2), read(0, 10)}, plain, 11, want{Next: Read, Open: true}},
+		"read while its process was frozen": {
+			[]change{begin(plain, 0), read(0, 26), unclear(plain, 60), read(0, 71)}, plain, 72, want{Next: Read, Open: true}},
+		"unclear, its request shows":   {[]change{begin(plain, 0), unclear(plain, 1), read(0, 2, shows(9, "pending", "x"+mark))}, plain, 2, want{Next: Await, Request: 9}},
+		"another adopts it":            {[]change{begin(plain, 0), unclear(plain, 1), read(0, 2, shows(9, "pending", "x"+mark))}, other, 2, want{Next: Adopt, Request: 9}},
+		"one who skips does not":       {[]change{begin(plain, 0), requested(plain, 1, 9)}, skip, 2, want{Next: Send}},
+		"skip refused, so it adopts":   {[]change{begin(plain, 0), requested(plain, 1, 9), begin(skip, 2), refused(skip, 3), read(0, 4)}, skip, 4, want{Next: Adopt, Request: 9}},
+		"unclear, reads revoked":       {[]change{begin(plain, 0), unclear(plain, 1), read(0, 2, revoked)}, plain, 2, finished(Revoked, "soar/a")},
+		"unclear, an old approval too": {[]change{begin(plain, 0), unclear(plain, 1), read(0, 2, revoked, shows(3, "approved", "console"))}, plain, 2, finished(Revoked, "soar/a")},
+		"revoked outside":              {[]change{read(0, 0, revoked)}, plain, 0, finished(Revoked, "")},
+		"refused, revoked outside":     {[]change{begin(plain, 0), refused(plain, 1), read(0, 2, revoked)}, plain, 2, finished(Revoked, "")},
+		"refused, not read yet":        {[]change{begin(plain, 0), refused(plain, 1)}, plain, 1, want{Next: Read, Open: true}},
+		"refused":                      {[]change{begin(plain, 0), refused(plain, 1), read(0, 2)}, plain, 2, told("revoke-failed refused")},
+		"refused, canceled":            {[]change{begin(plain, 0), refused(plain, 1), read(0, 2, reads("canceled"))}, plain, 2, told("revoke-failed order-not-revocable")},
+		"refused, unknown order":       {[]change{begin(plain, 0), refused(plain, 1), read(0, 2, missing)}, plain, 2, told("revoke-failed order-not-found")},
+		"a new one after a refusal":    {[]change{begin(plain, 0), refused(plain, 1), read(0, 2)}, other, 2, want{Next: Read}},
+		"and after a read":             {[]change{begin(plain, 0), refused(plain, 1), read(0, 2), read(0, 3)}, other, 3, want{Next: Send}},
+		"rejected":                     {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, "rejected")}, plain, 50, told("revoke-rejected approval-rejected")},
+		"rejected, for who waited":     {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, "rejected")}, other, 50, finished(Rejected, "soar/a")},
+		"rejected, for who skips":      {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, "rejected")}, skip, 50, want{Next: Read}},
+		"rejected, and another waits":  {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, "rejected"), read(0, 51, shows(10, "pending", "console"))}, other, 51, want{Next: Adopt, Request: 10}},
+		"approved, not revoked yet":    {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, "approved"), read(0, 51)}, plain, 51, want{Next: Await, Request: 9}},
+		"approved, for another":        {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, "approved"), read(0, 51)}, other, 51, want{Next: Adopt, Request: 9}},
+		"approved outside, untouched":  {[]change{read(0, 0, shows(3, "pending", "console")), decided(0, 50, 3, "approved"), read(0, 51)}, plain, 51, want{Next: Send}},
+		"approved and revoked":         {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, "approved"), read(0, 51, revoked)}, other, 51, finished(Revoked, "soar/a")},
+		"in a status nobody knows":     {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, "escalated"), read(0, 51)}, plain, 51, want{Next: Await, Request: 9}},
+		"gone, not read yet":           {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, RequestGone)}, plain, 50, want{Next: Read}},
+		"gone":                         {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, RequestGone), read(0, 51)}, plain, 51, told("revoke-failed refused")},
+		"gone, for another":            {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, RequestGone), read(0, 51)}, other, 51, want{Next: Send}},
+		"gone, canceled":               {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, RequestGone), read(0, 51, reads("canceled"))}, plain, 51, told("revoke-failed order-not-revocable")},
+		"gone, yet revoked":            {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, RequestGone), read(0, 51, revoked)}, plain, 51, finished(Revoked, "")},
+		"one certificate only":         {[]change{begin(cert, 0), do(func(r *Record) { r.EndRevoked(cert, "put of cli/c", after(1)) })}, plain, 1, want{Next: Send}},
+		"the whole order answers it":   {[]change{begin(skip, 0), do(func(r *Record) { r.EndRevoked(skip, "put of soc/s", after(1)) })}, cert, 1, finished(Revoked, "soc/s")},
+		"a late request of another target": {
+			[]change{begin(cert, 0), unclear(cert, 1), read(7, 2), read(7, 11), read(0, 20, shows(9, "pending", "x"+Suffix(cert.Command)))}, cert, 20, want{Next: Await, Request: 9}},
+		"backoff": {[]change{begin(plain, 0), do(func(r *Record) {
+			r.TakeBack(plain, "put of soar/a", true)
+			r.Failed(plain, after(1), time.Second, 30*time.Second, true)
+		})}, plain, 30, want{Next: Later, Why: WhyBackoff}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &Record{Order: 1}
+			for _, change := range c.story {
+				change(t, r)
+			}
+			a := r.Decide(c.asks, after(c.at))
+			got := want{Next: a.Next, Why: a.Why, Request: a.Request.ID, State: a.State, By: a.Effect.Command, Open: a.Open}
+			if a.Outcome != nil {
+				got.Outcome = a.Outcome.Kind + " " + a.Outcome.Type
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestWhatDidNothingIsTakenBack(t *testing.T) {
+	r := &Record{Order: 1}
+	begin(plain, 0)(t, r)
+	r.TakeBack(plain, "somebody else's", true)
+	if r.Targets[0].Attempt == nil {
+		t.Fatal("another owner took the attempt back")
+	}
+	r.TakeBack(plain, "put of soar/a", false)
+	if target := r.Targets[0]; target.Attempt != nil || target.Puts != 0 || r.Lease != nil || r.Note(plain.Command).Attempts != 0 {
+		t.Errorf("left: %+v, lease %v, %d attempts", target, r.Lease, r.Note(plain.Command).Attempts)
+	}
+	begin(plain, 1)(t, r)
+	r.TakeBack(plain, "put of soar/a", true)
+	if n := r.Note(plain.Command).Attempts; n != 1 || r.Targets[0].Puts != 0 {
+		t.Errorf("%d attempts, %d puts", n, r.Targets[0].Puts)
+	}
+}
+
+func TestEndIsRefusedWhereSomethingIsOpen(t *testing.T) {
+	o := Outcome{Kind: "revoke-cancelled"}
+	for name, c := range map[string]struct {
+		story []change
+		force bool
+		want  bool
+	}{
+		"nothing sent":     {nil, false, true},
+		"open":             {[]change{begin(plain, 0), unclear(plain, 1)}, false, false},
+		"open, forced":     {[]change{begin(plain, 0), unclear(plain, 1)}, true, true},
+		"request waits":    {[]change{begin(plain, 0), requested(plain, 1, 9)}, true, false},
+		"request approved": {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 2, 9, "approved")}, true, false},
+		"another's open":   {[]change{begin(other, 0), unclear(other, 1)}, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &Record{Order: 1}
+			for _, change := range c.story {
+				change(t, r)
+			}
+			if got := r.End(plain, after(5), o, c.force); got != c.want {
+				t.Fatalf("ended: %t", got)
+			}
+			if !c.want {
+				return
+			}
+			if !r.End(plain, after(6), Outcome{Kind: "revoke-failed"}, true) || r.Note(plain.Command).Outcome.Kind != o.Kind {
+				t.Errorf("the outcome changed to %+v", r.Note(plain.Command).Outcome)
+			}
+			if r.Begin(plain, "later", after(100), time.Second) {
+				t.Error("a PUT began for a command that has its outcome")
+			}
+		})
+	}
+}
+
+func TestBeginIsRepeatedUnderItsLeaseOnly(t *testing.T) {
+	r := &Record{Order: 1}
+	begin(plain, 0)(t, r)
+	begin(plain, 10)(t, r)
+	if r.Targets[0].Puts != 1 || !r.Lease.Until.Equal(after(35)) {
+		t.Errorf("%d puts, lease until %s", r.Targets[0].Puts, r.Lease.Until)
+	}
+	if !r.TakeLease("reader", after(36), time.Minute) {
+		t.Fatal("no lease after the first died")
+	}
+	if r.Begin(plain, "put of soar/a", after(37), 20*time.Second) {
+		t.Error("a Begin over the lease of another")
+	}
+	if ended := r.Targets[0].Attempt.Ended; !ended.Equal(after(35)) {
+		t.Errorf("the PUT of a dead lease counts as ended at %s", ended)
+	}
+}
