@@ -58,6 +58,7 @@ func evidence() []column {
 		{"error_code", func(r incident.Row) string { return problemIn(r).Code }},
 		{"dead_letter", func(r incident.Row) string { return id(int64(r.DeadLetter)) }},
 		{"replay_of", func(r incident.Row) string { return r.ReplayOf }},
+		{"retried_as", func(r incident.Row) string { return r.RetriedAs }},
 		{"claimed_id", func(r incident.Row) string { return r.ClaimedID }},
 	}
 }

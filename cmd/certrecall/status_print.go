@@ -260,6 +260,7 @@ func details(r incident.Row, now time.Time) section {
 	add("deadline", stamp(r.Deadline))
 	add("expires", stamp(r.Expires))
 	add("replay of", r.ReplayOf)
+	add("retried as", r.RetriedAs)
 	add("claimed id", r.ClaimedID)
 	for _, e := range []struct {
 		name string

@@ -25,6 +25,7 @@ type watchCmd struct {
 // Help is the long help, with examples.
 func (watchCmd) Help() string {
 	return `It ends when every command is final: with exit code 0 if all of them are done as asked, with 1 if any failed, was rejected or was cancelled.
+A command that a later one stands in for (a replay, another try) counts as what became of that one.
 Without a selection it follows what is not final yet, and what comes meanwhile. What waits for an administrator is waited for too: see --timeout.
 In a pipe each line is tab-separated, its first field says what: progress, failed, end.
 
@@ -281,8 +282,9 @@ func (w *watch) conclude(failures <-chan incident.Row) error {
 	}
 	now := w.progress()
 	w.out.show(now, true)
-	if t := now.sums(); t.well != t.all {
-		return fmt.Errorf("%d of %s: %d failed, %d cancelled", t.all-t.well, counted(t.all, "command"), t.failed, now.Counts[incident.Cancelled])
+	// What was retried counts as what became of the later command.
+	if t, cancelled := now.sums(), now.Counts[incident.Cancelled]; t.failed+cancelled > 0 {
+		return fmt.Errorf("%d of %s: %d failed, %d cancelled", t.failed+cancelled, counted(t.all, "command"), t.failed, cancelled)
 	}
 	return nil
 }

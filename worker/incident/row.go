@@ -21,11 +21,12 @@ const (
 	Failed    State = "failed"    // final: see the error
 	Cancelled State = "cancelled" // final: an operator cancelled it before anything was sent
 	Invalid   State = "invalid"   // final for the message: it is no command, or conflicts with one
+	Retried   State = "retried"   // one of the four above, and a later command stands in its place
 )
 
 // States returns all states, in the order in which a command passes through them.
 func States() []State {
-	return []State{Queued, Accepted, Waiting, Revoked, Planned, Listed, Rejected, Failed, Cancelled, Invalid}
+	return []State{Queued, Accepted, Waiting, Revoked, Planned, Listed, Rejected, Failed, Cancelled, Invalid, Retried}
 }
 
 // Final reports whether nothing more will happen.
@@ -84,6 +85,9 @@ type Row struct {
 
 	State State     `json:"state"`
 	Since time.Time `json:"since"` // when it came into its state
+	// RetriedAs is the later command of the same source and incident for the same
+	// order (certificate), a replay for example: what became of that one counts.
+	RetriedAs string `json:"retried_as,omitempty"`
 	// Overdue: its deadline passed before it had a final event.
 	Overdue  bool      `json:"overdue"`
 	Deadline time.Time `json:"deadline,omitzero"`

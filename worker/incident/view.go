@@ -19,6 +19,7 @@ type View struct {
 
 	mu         sync.Mutex
 	rows       map[string]*Row // by Row.Key
+	latest     map[target]*Row // the last command of those for the same thing
 	counts     map[State]int
 	work       work
 	unreadable int
@@ -31,7 +32,7 @@ type View struct {
 func newView(names messages.Names, f Filter) *View {
 	return &View{
 		names: names, filter: f,
-		rows: map[string]*Row{}, counts: map[State]int{}, work: work{}, texts: texts{},
+		rows: map[string]*Row{}, latest: map[target]*Row{}, counts: map[State]int{}, work: work{}, texts: texts{},
 	}
 }
 
@@ -152,6 +153,7 @@ func (v *View) event(e messages.Event) (before State, after Row, ok bool) {
 	}
 	v.describe(r, e)
 	v.advance(r, e)
+	v.compare(r)
 	return before, *r, true
 }
 
@@ -227,6 +229,7 @@ func (v *View) queued(c messages.Command, received time.Time, sequence uint64) b
 	v.fill(r, c)
 	r.Received, r.sequence = received, sequence
 	v.enter(r, Queued, received)
+	v.compare(r)
 	return true
 }
 
@@ -265,6 +268,7 @@ func (v *View) parked(c messages.Command, w ledger.Waiting) {
 		r.RequestID = cmp.Or(r.RequestID, w.RequestID)
 		v.enter(r, Waiting, w.Since)
 	}
+	v.compare(r)
 }
 
 // letter takes in a dead letter. One of a message that was rejected is not of
@@ -272,7 +276,7 @@ func (v *View) parked(c messages.Command, w ledger.Waiting) {
 func (v *View) letter(e messages.EventName, source, id string, sequence uint64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if r := v.rows[source+"/"+id]; r != nil && r.State == stateOf(e) {
+	if r := v.rows[source+"/"+id]; r != nil && (r.State == stateOf(e) || r.State == Retried) {
 		r.DeadLetter = sequence
 	}
 }

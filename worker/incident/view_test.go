@@ -174,6 +174,48 @@ func TestCorrectedCommandGoesOnUnderTheIDOfARejectedMessage(t *testing.T) {
 	}
 }
 
+func TestLaterCommandForTheSameStandsInThePlaceOfOneThatFailed(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	failed, plan, other := revocation("a", 1), revocation("plan", 1), revocation("b", 2)
+	plan.DryRun = true
+	replay := revocation("a-replay-7", 1)
+	replay.ReplayOf = "a"
+	s.say(other, messages.EventRevokeFailed, failedWith(messages.ErrorRefused, "no"))
+	letter := s.bury(failed, s.say(failed, messages.EventRevokeFailed, failedWith(messages.ErrorRefused, "no")))
+	s.received = s.received.Add(time.Second)
+	s.say(plan, messages.EventRevokeFailed, failedWith(messages.ErrorGaveUp, "no"))
+	if row, _ := s.load(incident.Filter{}).Get("cli", "a", time.Now()); row.State != incident.Failed {
+		t.Errorf("%s after a later plan", row.State)
+	}
+	s.received = s.received.Add(time.Second)
+	s.send(replay)
+	for _, step := range []func(){
+		func() {},
+		func() { s.say(replay, messages.EventRevokeAccepted) },
+		func() { s.say(replay, messages.EventRevoked, func(e *messages.Event) { e.Status = "revoked" }) },
+	} {
+		step()
+		v := s.load(incident.Filter{Incident: "INC-1"})
+		row, _ := v.Get("cli", "a", time.Now())
+		if row.State != incident.Retried || row.RetriedAs != replay.ID || row.DeadLetter != letter || row.Error == nil {
+			t.Errorf("%+v", row)
+		}
+		if row, _ := v.Get("cli", "b", time.Now()); row.State != incident.Failed {
+			t.Errorf("another order is %s", row.State)
+		}
+	}
+	// It fails too: then it is the one that failed.
+	again := revocation("a-again2", 1)
+	s.received = s.received.Add(time.Second)
+	s.say(again, messages.EventRevokeAccepted)
+	s.say(again, messages.EventRevokeFailed, failedWith(messages.ErrorRefused, "no"))
+	want := map[incident.State]int{incident.Failed: 2, incident.Revoked: 1, incident.Retried: 2}
+	if diff := cmp.Diff(want, s.load(incident.Filter{}).Counts()); diff != "" {
+		t.Errorf("counts (-want +got):\n%s", diff)
+	}
+}
+
 func TestParkedCommandIsSeenWithoutItsEvents(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
