@@ -40,14 +40,22 @@ func fleetSections(f incident.Fleet) []section {
 	lanes := section{
 		tag: "lane", title: "QUEUE", header: []string{"lane", "queued", "in hand", "pulls waiting", "oldest"}, right: []int{1, 2, 3},
 	}
+	gates := gateSection(f)
+	var still []string // lanes in which nothing moves
 	idle := true
 	for _, l := range f.Lanes {
 		lanes.add(string(l.Lane), strconv.FormatUint(l.Pending, 10), strconv.Itoa(l.InHand), strconv.Itoa(l.Asking), since(l.Oldest, f.At))
-		idle = idle && l.Asking == 0 && l.InHand == 0
+		moves := l.Asking > 0 || l.InHand > 0
+		if idle = idle && !moves; !moves && l.Pending > 0 {
+			still = append(still, string(l.Lane))
+		}
 	}
-	gates := gateSection(f)
-	if idle && len(gates.rows) == 0 {
-		lanes.note("no worker asks for commands: is one running, does it reach DigiCert (/readyz tells), is the key good?")
+	switch {
+	case len(gates.rows) > 0:
+	case idle:
+		lanes.note("no worker asks for commands: does one run? its /readyz tells what keeps it (NATS, the key, DigiCert)")
+	case len(still) > 0:
+		lanes.note("nothing moves in %s: the /readyz of a worker tells what keeps it (the key, DigiCert)", strings.Join(still, ", "))
 	}
 	used := section{
 		tag: "budget", title: "BUDGET", header: []string{"calls", "per", "used", "left"}, right: []int{0, 1, 2, 3},
