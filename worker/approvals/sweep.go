@@ -272,19 +272,28 @@ func (r *round) askOne(ctx context.Context, key request) error {
 	return errors.Join(problems...)
 }
 
-// each does all of them, some at once, and renews the turn on the way. It stops
-// when the turn is lost: then another sweeps.
+// each does all of them, some at once. Meanwhile it keeps the turn, however
+// long their calls wait for permits; it stops when the turn is lost, for then
+// another sweeps.
 func (r *round) each(ctx context.Context, todo []func() error) error {
+	keeping, stop := context.WithCancelCause(ctx)
+	var keeper sync.WaitGroup
+	keeper.Go(func() { r.turn.keep(keeping, stop) })
+	defer keeper.Wait()
+	defer stop(nil)
+
 	var mu sync.Mutex
 	var problems []error
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, parallel)
 	for _, do := range todo {
-		if err := r.turn.renew(ctx); err != nil {
-			problems = append(problems, err)
+		select {
+		case slots <- struct{}{}:
+		case <-keeping.Done():
+		}
+		if keeping.Err() != nil {
 			break
 		}
-		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
 			if err := do(); err != nil {
@@ -295,5 +304,5 @@ func (r *round) each(ctx context.Context, todo []func() error) error {
 		})
 	}
 	wg.Wait()
-	return errors.Join(problems...)
+	return errors.Join(append(problems, context.Cause(keeping))...)
 }

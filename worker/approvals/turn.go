@@ -131,11 +131,29 @@ func (s *Sweeper) take(ctx context.Context) (*turn, time.Duration, error) {
 	return t, 0, nil
 }
 
-// renew keeps the turn for another interval, every third of one.
+// keep renews the turn every third of an interval until ctx ends; lost hears
+// why it could not.
+func (t *turn) keep(ctx context.Context, lost context.CancelCauseFunc) {
+	tick := time.NewTicker(t.s.cfg.Poll / 3)
+	defer tick.Stop()
+	for {
+		if err := t.renew(ctx); err != nil && ctx.Err() == nil {
+			lost(err)
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// renew keeps the turn for another interval, unless that was done just now.
 func (t *turn) renew(ctx context.Context) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if time.Since(t.renewed) < t.s.cfg.Poll/3 {
+	if time.Since(t.renewed) < t.s.cfg.Poll/4 {
 		return nil
 	}
 	t.record.Until = t.s.cfg.Now().Add(t.s.cfg.Poll)
