@@ -45,6 +45,20 @@ func (w *Worker) readBack(ctx context.Context, j *job, e ledger.Entry) (ledger.E
 	return e, w.spentUntouched(ctx, j, &e)
 }
 
+// reread reads the order while a request waits and nothing is open, without
+// the lease: no PUT can follow from what it shows but by another look, and a
+// sweep that dies on the way must not keep the next one from reading.
+func (w *Worker) reread(ctx context.Context, j *job, e ledger.Entry) (ledger.Entry, *verdict) {
+	s, err := w.look(ctx, w.reader(j), j.cmd.OrderID, j.claimant.Target)
+	if err != nil {
+		return w.readFailed(ctx, j, e, "", err)
+	}
+	w.at(stepRead)
+	e = w.record(ctx, e, func(r *ledger.Record) { r.Observe(j.claimant.Target, s.Reading, w.clock.Now()) })
+	w.at(stepObserved)
+	return e, nil
+}
+
 // spentUntouched ends a command whose retry budget is over once its last PUT
 // reads as untouched.
 func (w *Worker) spentUntouched(ctx context.Context, j *job, e *ledger.Entry) *verdict {

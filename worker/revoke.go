@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"certrecall/messages"
@@ -125,7 +126,7 @@ func (w *Worker) pursue(ctx context.Context, j *job, e ledger.Entry) verdict {
 		case ledger.Adopt:
 			e, v = w.adopt(ctx, j, e, answer.Request)
 		case ledger.Later:
-			v = new(w.wait(answer))
+			v = new(w.wait(j, answer))
 		case ledger.Finish:
 			v = new(w.finish(ctx, j, e, answer))
 		}
@@ -135,12 +136,17 @@ func (w *Worker) pursue(ctx context.Context, j *job, e ledger.Entry) verdict {
 	}
 }
 
+// leaseLook is the first pause before a lease is looked at again.
+const leaseLook = 500 * time.Millisecond
+
 // wait gives the message back until something may be done. A lease of another
-// attempt is usually given up long before it ends, so it is looked at sooner.
-func (w *Worker) wait(a ledger.Answer) verdict {
+// attempt is usually given up long before it ends, as soon as DigiCert has
+// answered, so it is looked at soon, and less often with every delivery.
+func (w *Worker) wait(j *job, a ledger.Answer) verdict {
 	delay := a.Until.Sub(w.clock.Now())
 	if a.Why == ledger.WhyLease {
-		delay = min(delay, w.cfg.AckWait)
+		soon := leaseLook << min(j.deliveries, 5)
+		delay = min(delay, soon/2+rand.N(soon/2))
 	}
 	return retryIn(max(delay, 10*time.Millisecond), errors.New(string(a.Why)))
 }

@@ -59,10 +59,15 @@ func (s sweptCommands) Reread(ctx context.Context, k ledger.Waiting) error {
 		if err != nil {
 			return err
 		}
-		if a := e.Decide(j.claimant, s.w.clock.Now()); a.Next == ledger.Finish {
+		var v *verdict
+		switch a := e.Decide(j.claimant, s.w.clock.Now()); a.Next {
+		case ledger.Finish:
 			return s.report(j, s.w.pursue(ctx, j, e))
+		case ledger.Await, ledger.Adopt:
+			e, v = s.w.reread(ctx, j, e)
+		default:
+			e, v = s.w.readBack(ctx, j, e)
 		}
-		e, v := s.w.readBack(ctx, j, e)
 		if v != nil {
 			return v.err
 		}
