@@ -87,6 +87,36 @@ func TestLinksOfTheGuides(t *testing.T) {
 	}
 }
 
+// What the containers and manifests set is a setting that the worker has.
+func TestSettingsAreKnown(t *testing.T) {
+	guide := read(t, "../README.md")
+	files, err := filepath.Glob("kubernetes/*/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlays, err := filepath.Glob("kubernetes/overlays/*/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = append(files, overlays...)
+	variable := regexp.MustCompile(`\b(?:CERTRECALL_[A-Z_]+|DIGICERT_[A-Z_]+|NATS_(?:URL|CREDS|NKEY|CA|CERT|KEY))\b`)
+	found := map[string]bool{}
+	for _, file := range append(files, "../docker-compose.yml", "docker-compose.cluster.yml") {
+		if info, err := os.Stat(file); err != nil || info.IsDir() {
+			continue
+		}
+		for _, name := range variable.FindAllString(read(t, file), -1) {
+			found[name] = true
+			if !strings.Contains(guide, "`"+name+"`") {
+				t.Errorf("%s sets %s, which the README does not know", file, name)
+			}
+		}
+	}
+	if len(found) < 8 {
+		t.Errorf("found only %v", found)
+	}
+}
+
 // queries are those of the dashboard, with its variables filled in as Grafana does.
 func queries(t *testing.T) []string {
 	t.Helper()
