@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -52,7 +54,7 @@ func (c *benchBareCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	it, err := consumer.Messages(jetstream.PullMaxMessages(c.Prefetch))
+	it, err := consumer.Messages(jetstream.PullMaxMessages(c.Prefetch), jetstream.PullExpiry(5*time.Second), jetstream.PullHeartbeat(2*time.Second))
 	if err != nil {
 		return err
 	}
@@ -67,6 +69,10 @@ func (c *benchBareCmd) Run(ctx context.Context, p *process) error {
 		msg, err := it.Next(jetstream.NextContext(ctx))
 		if ctx.Err() != nil {
 			return nil
+		}
+		if errors.Is(err, jetstream.ErrNoHeartbeat) {
+			<-slots
+			continue
 		}
 		if err != nil {
 			return fmt.Errorf("taking a command: %w", err)

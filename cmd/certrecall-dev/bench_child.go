@@ -162,6 +162,23 @@ func (c *child) memory() (now, peak float64) {
 	return now, peak
 }
 
+// cpu is the processor time that the process has used; 0 where the system has no /proc.
+func (c *child) cpu() time.Duration {
+	const tick = 10 * time.Millisecond // USER_HZ, the same on all of Linux
+	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(c.cmd.Process.Pid), "stat"))
+	if err != nil {
+		return 0
+	}
+	// The name, in parentheses, may hold anything; utime and stime are the 12th and 13th field after it.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseInt(fields[11], 10, 64)
+	system, _ := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * tick
+}
+
 // metric sums the series of a metric that a worker serves.
 func (c *child) metric(ctx context.Context, name string) (float64, error) {
 	_, body, err := get(ctx, c.url+"/metrics")

@@ -24,12 +24,15 @@ func commandOf(lane messages.Lane, n int) (id string, body []byte) {
 		`"skip_approval":true,"incident":"INC0012345","requested_by":"jane@example.com","context":{"ticket":"INC0012345","host":"%d.example.com"}}`, id, n+1, n, n)
 }
 
+// unhurried lets a publish wait until the server has taken what is under way.
+var unhurried = jetstream.WithStallWait(childPatience)
+
 // fill puts n commands into the queue, from the number from on.
 func (p *plant) fill(ctx context.Context, lane messages.Lane, from, n int) error {
 	subject := p.names.CommandSubject(lane, benchSource)
 	for i := range n {
 		_, body := commandOf(lane, from+i)
-		if _, err := p.js.PublishAsync(subject, body); err != nil {
+		if _, err := p.js.PublishAsync(subject, body, unhurried); err != nil {
 			return fmt.Errorf("filling the queue: %w", err)
 		}
 	}

@@ -97,7 +97,7 @@ func (b *bench) revokeOnTop(ctx context.Context, p *plant, n int) error {
 	if err != nil {
 		return err
 	}
-	b.add(benchRow{part: "store", what: "revoke, 64 at once", samples: []float64{rate(all, commands)}, unit: "commands/s", of: fresh, ofWhat: "an empty store"})
+	b.add(benchRow{part: "store", what: "revoke, 64 at once", samples: []float64{rate(all, commands)}, unit: "commands/s", of: fresh.perSecond, ofWhat: "an empty store"})
 	return nil
 }
 
@@ -117,7 +117,7 @@ func (p *plant) remember(ctx context.Context, n int) error {
 			if err != nil {
 				return err
 			}
-			if _, err := p.js.PublishMsgAsync(&nats.Msg{Subject: subject, Header: header, Data: data}); err != nil {
+			if _, err := p.js.PublishMsgAsync(&nats.Msg{Subject: subject, Header: header, Data: data}, unhurried); err != nil {
 				return fmt.Errorf("filling the events: %w", err)
 			}
 		}
@@ -128,7 +128,7 @@ func (p *plant) remember(ctx context.Context, n int) error {
 		if err != nil {
 			return err
 		}
-		if _, err := p.js.PublishAsync("$KV."+p.names.OrdersBucket()+".order."+strconv.FormatInt(c.OrderID, 10), value); err != nil {
+		if _, err := p.js.PublishAsync("$KV."+p.names.OrdersBucket()+".order."+strconv.FormatInt(c.OrderID, 10), value, unhurried); err != nil {
 			return fmt.Errorf("filling the orders: %w", err)
 		}
 	}

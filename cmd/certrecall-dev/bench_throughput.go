@@ -31,31 +31,41 @@ func bareWith(lane messages.Lane, concurrency, prefetch int) runner {
 	return func(ctx context.Context, p *plant) error { return p.bare(ctx, lane, concurrency, prefetch) }
 }
 
+// measuredRate is one measured throughput.
+type measuredRate struct {
+	perSecond float64
+	cpu       string // what a command took of it, process by process
+}
+
 // commandsPerSecond fills the queue of a new plant, starts the runner, and
 // measures until the queue is empty.
-func (b *bench) commandsPerSecond(ctx context.Context, o plantOptions, lane messages.Lane, n int, run runner, profile string) (perSecond float64, err error) {
+func (b *bench) commandsPerSecond(ctx context.Context, o plantOptions, lane messages.Lane, n int, run runner, profile string) (s measuredRate, err error) {
 	p, err := b.newPlant(ctx, o)
 	if err != nil {
-		return 0, err
+		return s, err
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
 	if err := p.fill(ctx, lane, 0, n); err != nil {
-		return 0, err
+		return s, err
 	}
+	filled := p.nats.cpu()
 	if err := run(ctx, p); err != nil {
-		return 0, err
+		return s, err
 	}
 	profiled := make(chan error, 1)
 	go func() { profiled <- b.profile(ctx, p, profile) }()
 	all, err := p.samples(ctx, 0)
 	if err = errors.Join(err, <-profiled); err != nil {
-		return 0, err
+		return s, err
 	}
+	s.perSecond = rate(all, n)
+	each := func(d time.Duration) string { return figure(float64(d.Microseconds()) / float64(n)) }
+	s.cpu = fmt.Sprintf("CPU a command: %s µs here, %s NATS, %s DigiCert", each(p.workers[0].cpu()), each(p.nats.cpu()-filled), each(p.sim.cpu()))
 	stats, err := p.stats(ctx)
 	if err == nil && stats.Calls < n {
 		err = fmt.Errorf("%d commands made only %d calls", n, stats.Calls)
 	}
-	return rate(all, n), err
+	return s, err
 }
 
 // profile keeps where the CPU time of the first worker goes, and what it allocates.
@@ -67,7 +77,7 @@ func (b *bench) profile(ctx context.Context, p *plant, name string) error {
 	if err := w.ready(ctx); err != nil {
 		return err
 	}
-	for kind, query := range map[string]string{"cpu": "profile?seconds=3", "allocs": "allocs"} {
+	for kind, query := range map[string]string{"cpu": "profile?seconds=6", "allocs": "allocs"} {
 		_, body, err := get(ctx, w.url+"/debug/pprof/"+query)
 		if err != nil {
 			return fmt.Errorf("profiling: %w", err)
@@ -108,30 +118,36 @@ func (b *bench) throughput(ctx context.Context) error {
 }
 
 func (b *bench) contest(ctx context.Context, c contest, synced bool, with string) error {
-	var bare, prefetching, worker []float64
+	var perSecond [3][]float64
+	var cpu [3]string
 	n := b.sizes.commands
 	for range b.sizes.rounds {
-		for _, one := range []struct {
-			into    *[]float64
+		for i, one := range []struct {
 			run     runner
 			profile string
 		}{
-			{&bare, bareWith(c.lane, atOnce, 1), ""},
-			{&worker, ours(atOnce, 1), fmt.Sprintf("%s-synced-%t", c.name, synced)},
-			{&prefetching, bareWith(c.lane, atOnce, 2*atOnce), ""},
+			{bareWith(c.lane, atOnce, 1), ""},
+			{ours(atOnce, 1), fmt.Sprintf("%s-synced-%t", c.name, synced)},
+			{bareWith(c.lane, atOnce, 2*atOnce), ""},
 		} {
-			perSecond, err := b.commandsPerSecond(ctx, plantOptions{synced: synced}, c.lane, n, one.run, one.profile)
+			s, err := b.commandsPerSecond(ctx, plantOptions{synced: synced}, c.lane, n, one.run, one.profile)
 			if err != nil {
 				return err
 			}
-			*one.into = append(*one.into, perSecond)
+			perSecond[i], cpu[i] = append(perSecond[i], s.perSecond), s.cpu
 		}
 	}
-	details := fmt.Sprintf("%d at once", atOnce)
-	what := c.name + ", " + with
-	b.add(benchRow{part: "throughput", what: what + ", bare loop", samples: bare, unit: "commands/s"})
-	b.add(benchRow{part: "throughput", what: what, samples: worker, unit: "commands/s", of: median(bare), ofWhat: "bare loop", target: atLeast(c.target), details: details})
-	b.add(benchRow{part: "throughput", what: what + ", bare loop that prefetches", samples: prefetching, unit: "commands/s", of: median(bare), ofWhat: "bare loop"})
+	what, bare := c.name+", "+with, median(perSecond[0])
+	row := func(i int, what string, of float64, t target) {
+		r := benchRow{part: "throughput", what: what, samples: perSecond[i], unit: "commands/s", target: t, details: cpu[i]}
+		if of > 0 {
+			r.of, r.ofWhat = of, "bare loop"
+		}
+		b.add(r)
+	}
+	row(0, what+", bare loop", 0, target{})
+	row(1, what, bare, atLeast(c.target))
+	row(2, what+", bare loop that prefetches", bare, target{})
 	return nil
 }
 
@@ -144,24 +160,24 @@ func (b *bench) scale(ctx context.Context) error {
 		for _, concurrency := range b.sizes.atOnce {
 			ideal := float64(concurrency) / latency.Seconds()
 			n := b.enough(ideal)
-			perSecond, err := b.commandsPerSecond(ctx, o, c.lane, n, ours(concurrency, 1), "")
+			s, err := b.commandsPerSecond(ctx, o, c.lane, n, ours(concurrency, 1), "")
 			if err != nil {
 				return err
 			}
-			b.add(benchRow{part: "scale", what: fmt.Sprintf("%s, %d at once", c.name, concurrency), samples: []float64{perSecond}, unit: "commands/s",
+			b.add(benchRow{part: "scale", what: fmt.Sprintf("%s, %d at once", c.name, concurrency), samples: []float64{s.perSecond}, unit: "commands/s",
 				of: ideal, ofWhat: "at once / 50 ms", details: "DigiCert of 50 ms, every write synced"})
 		}
 		var one float64
 		for _, workers := range b.sizes.crew {
 			n := b.enough(8 * float64(workers) / latency.Seconds())
-			perSecond, err := b.commandsPerSecond(ctx, o, c.lane, n, ours(8, workers), "")
+			s, err := b.commandsPerSecond(ctx, o, c.lane, n, ours(8, workers), "")
 			if err != nil {
 				return err
 			}
 			if workers == 1 {
-				one = perSecond
+				one = s.perSecond
 			}
-			b.add(benchRow{part: "scale", what: fmt.Sprintf("%s, workers: %d of 8 at once", c.name, workers), samples: []float64{perSecond}, unit: "commands/s",
+			b.add(benchRow{part: "scale", what: fmt.Sprintf("%s, workers: %d of 8 at once", c.name, workers), samples: []float64{s.perSecond}, unit: "commands/s",
 				of: one, ofWhat: "one worker"})
 		}
 	}
