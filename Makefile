@@ -86,11 +86,18 @@ fuzz: ## every fuzz test for FUZZTIME (30s)
 	    go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")"; \
 	  done; done
 
-SOAK ?= 5m
-SEED ?=
+SOAK_DURATION ?= 5m
+SOAK_SEED ?=
 .PHONY: soak
-soak: ## real processes killed and stopped under load for SOAK (5m); SEED repeats a run
-	CERTRECALL_SOAK=$(SOAK) CERTRECALL_SOAK_SEED=$(SEED) go test -race -count=1 -v -timeout 60m -run '^TestSoak' ./cmd/certrecall
+soak: ## real processes killed and frozen under load for SOAK_DURATION (5m); SOAK_SEED repeats a run
+	@mkdir -p artifacts
+	SOAK_DURATION=$(SOAK_DURATION) SOAK_SEED=$(SOAK_SEED) SOAK_ARTIFACTS='$(CURDIR)/artifacts' \
+	  go test -race -count=1 -v -timeout 6h -run '^TestSoak$$' ./cmd/certrecall
+
+.PHONY: proofs
+proofs: ## what real processes must withstand, with figures: kills, outages, limits, a cluster (needs node and npm for one)
+	@mkdir -p artifacts
+	CERTRECALL_PROOFS=1 SOAK_ARTIFACTS='$(CURDIR)/artifacts' go test -race -count=1 -v -timeout 30m -run '^TestProof' ./cmd/certrecall
 
 .PHONY: bench
 bench: build ## the benchmark table, then the Go benchmarks of the parts (benchstat reads them)

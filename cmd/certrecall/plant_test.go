@@ -21,26 +21,35 @@ import (
 // plant is one NATS server, one simulated DigiCert, and the worker processes
 // that a test starts.
 type plant struct {
-	t     *testing.T
-	nats  *natstest.Server
-	js    jetstream.JetStream
-	names messages.Names
-	sim   *digicertsim.Simulator
-	url   string // of the simulated API
+	t       *testing.T
+	natsURL string
+	js      jetstream.JetStream
+	names   messages.Names
+	sim     *digicertsim.Simulator
+	url     string // of the simulated API
+	keyFile string // holds the workers' key; "" = they have it in their environment
+	logs    string // folder that keeps the workers' logs; "" = they are shown if the test fails
 }
 
 func newPlant(t *testing.T, o digicertsim.Options) *plant {
+	t.Helper()
+	server := natstest.Start(t)
+	return newPlantOn(t, server.URL(), server.JetStream(), streams.Options{}, o)
+}
+
+// newPlantOn is a plant on a server, or a cluster, that runs already.
+func newPlantOn(t *testing.T, natsURL string, js jetstream.JetStream, s streams.Options, o digicertsim.Options) *plant {
 	t.Helper()
 	names, err := messages.NewNames("certrecall")
 	if err != nil {
 		t.Fatal(err)
 	}
 	o.Keys, o.AutoOrders = []string{scriptKey}, true
-	p := &plant{t: t, nats: natstest.Start(t), names: names, sim: digicertsim.New(o)}
+	p := &plant{t: t, natsURL: natsURL, js: js, names: names, sim: digicertsim.New(o)}
 	server := httptest.NewServer(p.sim)
 	t.Cleanup(server.Close)
-	p.url, p.js = server.URL+digicertsim.BasePath, p.nats.JetStream()
-	if err := streams.Apply(t.Context(), p.js, names, streams.Options{}); err != nil {
+	p.url = server.URL + digicertsim.BasePath
+	if err := streams.Apply(t.Context(), js, names, s); err != nil {
 		t.Fatal(err)
 	}
 	return p
@@ -57,15 +66,23 @@ type proc struct {
 // has not ended by then; its log is shown if the test failed.
 func (p *plant) worker(args ...string) *proc {
 	p.t.Helper()
-	log, err := os.CreateTemp(p.t.TempDir(), "worker-*.log")
+	dir := p.logs
+	if dir == "" {
+		dir = p.t.TempDir()
+	}
+	log, err := os.CreateTemp(dir, "worker-*.log")
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	cmd := exec.CommandContext(p.t.Context(), "certrecall", append([]string{
-		"worker", "--nats-url", p.nats.URL(), "--digicert-url", p.url, "--http-addr", "127.0.0.1:0",
+		"worker", "--nats-url", p.natsURL, "--digicert-url", p.url, "--http-addr", "127.0.0.1:0",
 		"--rate-limit", "0", "--approval-poll", "1s", "--ack-wait", "2m",
 	}, args...)...)
-	cmd.Env = append(os.Environ(), "DIGICERT_API_KEY="+scriptKey)
+	if p.keyFile != "" {
+		cmd.Args = append(cmd.Args, "--digicert-api-key-file", p.keyFile)
+	} else {
+		cmd.Env = append(os.Environ(), "DIGICERT_API_KEY="+scriptKey)
+	}
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		p.t.Fatal(err)
@@ -76,7 +93,7 @@ func (p *plant) worker(args ...string) *proc {
 		_ = cmd.Process.Kill()
 		<-w.ended
 		_ = log.Close()
-		if p.t.Failed() {
+		if p.t.Failed() && p.logs == "" {
 			p.t.Logf("log of worker %d:\n%s", cmd.Process.Pid, tail(w.read(), 60))
 		}
 	})
