@@ -25,7 +25,7 @@ func TestInvalidCommandsAreRejectedByField(t *testing.T) {
 			"order_id":          {messages.LaneRevoke, `{"id":"%s","comments":"c"}`},
 			"comments":          {messages.LaneRevoke, `{"id":"%s","order_id":1,"comments":"` + long + `"}`},
 			"revocation_reason": {messages.LaneRevoke, `{"id":"%s","order_id":1,"comments":"c","revocation_reason":"keycompromise"}`},
-			"skip_aproval":      {messages.LaneRevoke, `{"id":"%s","order_id":1,"comments":"c","skip_aproval":true}`},
+			"skipApproval":      {messages.LaneRevoke, `{"id":"%s","order_id":1,"comments":"c","skipApproval":true}`},
 			"skip_approval":     {messages.LaneRevoke, `{"id":"%s","order_id":1,"comments":"c","skip_approval":"yes"}`},
 			"certificate_id":    {messages.LaneRevoke, `{"id":"%s","order_id":1,"comments":"c","certificate_id":-1}`},
 			"dry_run":           {messages.LaneRevoke, `{"id":"%s","order_id":1,"comments":"c","dry_run":1}`},

@@ -222,6 +222,13 @@ func (r *Record) Decided(target int64, q Request, now time.Time) {
 	r.conclude(t, now)
 }
 
+// Recall takes a reading into a record that knows nothing of a command which
+// may have sent before: a request that ends in its suffix is its own.
+func (r *Record) Recall(c Claimant, read Reading, now time.Time) {
+	r.note(c, now)
+	r.Observe(c.Target, read, now)
+}
+
 // SetMember notes that the certificate belongs to the order; that never changes.
 func (r *Record) SetMember(certificate int64) { r.target(certificate).Member = true }
 
