@@ -84,26 +84,6 @@ func TestSkipApprovalOnAWaitingOrder(t *testing.T) {
 	}
 }
 
-// A rejection of another's request is no answer to a command that asks for more.
-func TestSkipApprovalIsNotAnsweredByARejection(t *testing.T) {
-	inWorld(t, digicertsim.Options{}, func(t *testing.T, w *world) {
-		worker := w.start()
-		w.publish(messages.LaneRevoke, "soar", revocation("a", 4711))
-		first := w.waitFor("soar", "a", messages.EventRevokeRequested, time.Minute)
-		worker.stop()
-		w.publish(messages.LaneRevokeUrgent, "soc", revocation("s", 4711, fields{"skip_approval": true}))
-		w.pass(time.Second)
-		if err := w.sim.Reject(first.RequestID); err != nil {
-			t.Fatal(err)
-		}
-		w.pass(time.Minute)
-		w.start()
-		if e := w.waitFor("soc", "s", messages.EventRevoked, 5*time.Minute); e.Already {
-			t.Errorf("says %v", e.data)
-		}
-	})
-}
-
 func TestRequestInAStatusThatNobodyDocuments(t *testing.T) {
 	inWorld(t, digicertsim.Options{}, func(t *testing.T, w *world) {
 		w.sim.Script(digicertsim.Fault{Op: digicertsim.OpRevokeOrder, Kind: digicertsim.FaultStatus, Status: 201, Body: `{"id":77,"type":"revoke","status":"escalated"}`})

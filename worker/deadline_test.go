@@ -95,7 +95,7 @@ func TestOverdueWhileTheSweepCannotGoOn(t *testing.T) {
 		// The request that it adopted is gone, and it cannot send its own.
 		w.sim.Script(digicertsim.Fault{Op: digicertsim.OpRequest, Kind: digicertsim.FaultStatus, Status: 404, Code: "not_found", Times: -1},
 			digicertsim.Fault{Op: digicertsim.OpRequests, Kind: digicertsim.FaultStatus, Status: 200, Body: `{"requests":[]}`, Times: -1},
-			digicertsim.Fault{Op: digicertsim.OpRevokeOrder, Kind: digicertsim.FaultStatus, Status: 500, Times: -1},
+			digicertsim.Fault{Op: digicertsim.OpRevokeOrder, Kind: digicertsim.FaultStatus, Status: 429, RetryAfter: "3600", Times: -1},
 			digicertsim.Fault{Op: digicertsim.OpOrder, Kind: digicertsim.FaultStatus, Status: 200, Body: `{"id":4711,"status":"issued","requests":[]}`, Times: -1})
 		failed := w.wantFailure("soar", "first", messages.ErrorRefused, 5*time.Minute)
 		if failed.RequestID != first.RequestID {
@@ -103,7 +103,7 @@ func TestOverdueWhileTheSweepCannotGoOn(t *testing.T) {
 		}
 		w.waitFor("soar", "a", messages.EventRevokeOverdue, 15*time.Minute)
 		w.sim.ClearFaults()
-		w.wait("its own PUT", 20*time.Minute, func() bool {
+		w.wait("its own PUT", 2*time.Hour, func() bool {
 			return slices.ContainsFunc(w.sim.Requests(), func(q digicertsim.Request) bool { return q.ID != first.RequestID })
 		})
 		if n := count(w.events("soar", "a"), messages.EventRevokeRequested); n != 1 {

@@ -19,8 +19,8 @@
 //	target       the command                              leaves by
 //	untouched    permit, Begin, PUT                       204: revoked. 201: requested. 401, 403, 429, never
 //	                                                      written: untouched. Other 4xx: one read, then refused,
-//	                                                      order-not-found or order-not-revocable. Unclear: it stays open
-//	open PUT     reads, under the order's lease           its request or its effect shows: requested, revoked.
+//	                                                      order-not-found or order-not-revocable. Unclear: it is open
+//	(open)       reads, under the order's lease           its request or its effect shows: requested, revoked.
 //	                                                      Two reads show none, the second 10 s after: untouched
 //	requested    waits with its key; another's command    approved and read revoked: revoked. Rejected: rejected.
 //	             adopts it, skip_approval sends its own   Gone: revoke-failed; who adopted it sends its own

@@ -155,6 +155,25 @@ func (w *Worker) belongs(ctx context.Context, j *job, e ledger.Entry) (ledger.En
 	}), nil
 }
 
+// recall reads an order of which nothing is known although the command was
+// claimed before. Most often its worker only died between claim and Begin; but
+// the bucket of orders may also have been lost, and a PUT with it.
+func (w *Worker) recall(ctx context.Context, j *job, e ledger.Entry) (ledger.Entry, *verdict) {
+	s, err := w.look(ctx, w.reader(j), j.cmd.OrderID, j.claimant.Target)
+	if err != nil {
+		return w.readFailed(ctx, j, e, "", err)
+	}
+	if s.Missing {
+		return e, nil // whoever sends hears it from DigiCert
+	}
+	return w.record(ctx, e, func(r *ledger.Record) {
+		r.Recall(j.claimant, s.Reading, w.clock.Now())
+		if s.member && j.claimant.Target != ledger.WholeOrder {
+			r.SetMember(j.claimant.Target)
+		}
+	}), nil
+}
+
 // adopt relies on a request that another caused, after one fresh read of it. A
 // decision made before the command was received does not answer it.
 func (w *Worker) adopt(ctx context.Context, j *job, e ledger.Entry, q ledger.Request) (ledger.Entry, *verdict) {

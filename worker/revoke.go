@@ -40,6 +40,12 @@ func (w *Worker) revoke(ctx context.Context, d *delivery, j *job) verdict {
 		if e, err = w.ledger.Load(ctx, j.cmd.OrderID); err != nil {
 			return w.tryLater(j, err)
 		}
+		if e.Revision == 0 {
+			var v *verdict
+			if e, v = w.recall(ctx, j, e); v != nil {
+				return *v
+			}
+		}
 	}
 	return w.pursue(ctx, j, e)
 }
@@ -97,9 +103,15 @@ func (w *Worker) answered(ctx context.Context, j *job) verdict {
 	return verdict{do: done, outcome: outcomeAnswered}
 }
 
+// maxRounds is more questions to the ledger than any command needs in one
+// turn: every swap that is lost to another costs one.
+const maxRounds = 50
+
+var errNoProgress = errors.New("others change the record of the order all the time")
+
 // pursue asks the ledger and does what it answers, until the command has a verdict.
 func (w *Worker) pursue(ctx context.Context, j *job, e ledger.Entry) verdict {
-	for {
+	for range maxRounds {
 		if err := ctx.Err(); err != nil {
 			return w.tryLater(j, context.Cause(ctx))
 		}
@@ -134,6 +146,7 @@ func (w *Worker) pursue(ctx context.Context, j *job, e ledger.Entry) verdict {
 			return *v
 		}
 	}
+	return retryIn(time.Second, errNoProgress)
 }
 
 // leaseLook is the first pause before a lease is looked at again.

@@ -63,7 +63,7 @@ func New(cfg Config) (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing JetStream: %w", err)
 	}
-	w := &Worker{cfg: cfg, log: cfg.Log, js: js, clock: streams.NewClock(js, cfg.Names.CommandsStream())}
+	w := &Worker{started: time.Now(), cfg: cfg, log: cfg.Log, js: js, clock: streams.NewClock(js, cfg.Names.CommandsStream())}
 	w.metrics = newMetrics(cfg.Registry, cfg.Version)
 	w.poison = newPoison(w)
 	w.retries = map[messages.Lane]chan struct{}{}
@@ -89,7 +89,6 @@ func (w *Worker) stores() *streams.Stores { return w.opened.Load() }
 // end within the shutdown grace and records them, gives everything else back,
 // and returns nil. It returns an error only for what waiting does not mend.
 func (w *Worker) Run(ctx context.Context) error {
-	w.started = time.Now()
 	calling, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
 	w.calling, w.pulling = calling, ctx

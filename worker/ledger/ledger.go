@@ -80,7 +80,7 @@ func (l *Ledger) Swap(ctx context.Context, e Entry) (Entry, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, swapTimeout)
 	defer cancel()
-	revision, err := l.kv.Update(ctx, recordKey(e.Order), value, e.Revision)
+	revision, err := l.put(ctx, e, value)
 	if err == nil {
 		e.Revision = revision
 		return e, nil
@@ -89,6 +89,15 @@ func (l *Ledger) Swap(ctx context.Context, e Entry) (Entry, error) {
 		return e, ErrLost
 	}
 	return e, fmt.Errorf("storing the record of order %d: %w", e.Order, err)
+}
+
+// put stores the value over the entry's revision. A first record is created,
+// which also succeeds on top of the marker of a record that somebody removed.
+func (l *Ledger) put(ctx context.Context, e Entry, value []byte) (uint64, error) {
+	if e.Revision == 0 {
+		return l.kv.Create(ctx, recordKey(e.Order), value)
+	}
+	return l.kv.Update(ctx, recordKey(e.Order), value, e.Revision)
 }
 
 // errKeep lets a change end an [Ledger.Update] without storing anything.
