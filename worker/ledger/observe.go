@@ -127,7 +127,7 @@ func (r *Record) see(target int64, s SeenRequest, now time.Time) {
 	if have := t.request(s.ID); have != nil && have.Waits() && !s.Waits() && s.Decided.IsZero() {
 		s.Decided = now // the order does not say when
 	}
-	r.add(t, s.Request)
+	r.add(t, s.Request, now)
 	if other := r.Targets[target]; other != t {
 		r.conclude(t, now) // what waits there forbids a PUT there
 	}
@@ -206,19 +206,21 @@ func (r *Record) refuse(t *Target, a *Attempt, read Reading) {
 	}
 }
 
-// RequestGone is our own word for a request that DigiCert does not know any more.
+// RequestGone is our own word for a request that DigiCert does not know any
+// more. Of a request younger than [SettleTime] it says nothing: reads lag.
 const RequestGone = "gone"
 
 // Decided takes a fresh read of one known request into the record.
 func (r *Record) Decided(target int64, q Request, now time.Time) {
 	t := r.target(target)
-	if have := t.request(q.ID); have == nil {
+	have := t.request(q.ID)
+	if have == nil || q.Status == RequestGone && now.Sub(have.Since) < SettleTime {
 		return
 	}
 	if q.Decided.IsZero() && !q.Waits() {
 		q.Decided = now
 	}
-	r.add(t, q)
+	r.add(t, q, now)
 	r.conclude(t, now)
 }
 

@@ -94,6 +94,8 @@ type Request struct {
 	Reason string `json:"reason,omitempty"`
 	// Decided is when it was approved or rejected, as far as known.
 	Decided time.Time `json:"decided,omitzero"`
+	// Since is when the record first had it.
+	Since time.Time `json:"since,omitzero"`
 	// Raw is DigiCert's object, for the event.
 	Raw json.RawMessage `json:"raw,omitempty"`
 }

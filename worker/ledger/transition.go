@@ -122,7 +122,7 @@ func (r *Record) EndRequested(c Claimant, owner string, now time.Time, q Request
 		t.Attempt = nil
 	}
 	q.By, q.Reason = c.Command, c.Reason
-	r.add(t, q)
+	r.add(t, q, now)
 	r.conclude(t, now)
 }
 
@@ -133,7 +133,7 @@ func (r *Record) revoked(t *Target, e Effect) {
 	delete(r.Commands, e.Command)
 }
 
-func (r *Record) add(t *Target, q Request) {
+func (r *Record) add(t *Target, q Request, now time.Time) {
 	if have := t.request(q.ID); have != nil {
 		if q.Waits() && !have.Waits() {
 			q.Status, q.Raw = "", nil // a decision stands; what says otherwise is older
@@ -155,6 +155,7 @@ func (r *Record) add(t *Target, q Request) {
 		}
 		return
 	}
+	q.Since = now
 	t.Requests = append(t.Requests, q)
 }
 

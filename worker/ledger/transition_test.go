@@ -132,6 +132,8 @@ func TestDecide(t *testing.T) {
 		"in a status nobody knows":     {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, "escalated"), read(0, 51)}, plain, 51, want{Next: Await, Request: 9}},
 		"gone, not read yet":           {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, RequestGone)}, plain, 50, want{Next: Read}},
 		"gone":                         {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, RequestGone), read(0, 51)}, plain, 51, told("revoke-failed refused")},
+		"gone, too young for that":     {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 10, 9, RequestGone), read(0, 10)}, plain, 10, want{Next: Await, Request: 9}},
+		"gone, too young, for another": {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 10, 9, RequestGone), read(0, 10)}, other, 10, want{Next: Adopt, Request: 9}},
 		"gone, for another":            {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, RequestGone), read(0, 51)}, other, 51, want{Next: Send}},
 		"gone, canceled":               {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, RequestGone), read(0, 51, reads("canceled"))}, plain, 51, told("revoke-failed order-not-revocable")},
 		"gone, yet revoked":            {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, RequestGone), read(0, 51, revoked)}, plain, 51, finished(Revoked, "")},
