@@ -19,7 +19,7 @@ import (
 )
 
 // shortSoak is how long the soak lasts where SOAK_DURATION says nothing.
-const shortSoak = 12 * time.Second
+const shortSoak = 8 * time.Second
 
 // drainPatience is how long a healed plant may take to answer everything: two
 // leases, the ten seconds before a second read, and pauses of at most 2 s.
