@@ -52,6 +52,22 @@ func (s sweptCommands) Pursue(ctx context.Context, k ledger.Waiting) error {
 	})
 }
 
+// Ask reads the command's request, for the evidence of who decided it.
+func (s sweptCommands) Ask(ctx context.Context, k ledger.Waiting) error {
+	if k.RequestID == 0 {
+		return nil
+	}
+	j, err := s.w.fromKey(ctx, k)
+	if err != nil {
+		return err
+	}
+	q, err := s.w.reader(j).Request(ctx, k.RequestID)
+	if err != nil {
+		return err
+	}
+	return s.Decided(ctx, k, q, false)
+}
+
 // Reread reads the order into the record, and goes on with the command.
 func (s sweptCommands) Reread(ctx context.Context, k ledger.Waiting) error {
 	return s.with(ctx, k, func(ctx context.Context, j *job) error {

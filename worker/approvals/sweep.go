@@ -35,6 +35,9 @@ type Commands interface {
 	Pursue(ctx context.Context, w ledger.Waiting) error
 	// Overdue says that the deadline of a command has passed.
 	Overdue(ctx context.Context, w ledger.Waiting) error
+	// Ask reads the request of a waiting command into the order's record: who
+	// decided it, and what was said to it.
+	Ask(ctx context.Context, w ledger.Waiting) error
 	// Reread reads the order of a waiting command into its record, and goes on
 	// with the command if that decided it.
 	Reread(ctx context.Context, w ledger.Waiting) error
@@ -145,8 +148,8 @@ func (r *round) follow(w ledger.Waiting) {
 }
 
 // changes asks once what changed since the last sweep, and rereads those
-// orders of ours that are said to be revoked: one call a decision, however the
-// revocation came about. What was reread is not asked for again in this sweep.
+// orders of ours that are said to be revoked, however that came about: two
+// calls a decision, on the commands' own share of the budget. What was reread is not asked for again in this sweep.
 func (r *round) changes(ctx context.Context) error {
 	window := changesSlack
 	if last := r.turn.lastSweep; !last.IsZero() {
@@ -173,9 +176,10 @@ func (r *round) changes(ctx context.Context) error {
 	return r.each(ctx, todo)
 }
 
-// rereadAll reads the order once, and then goes on with every command that waits on it.
+// rereadAll reads the order and its request once, and then goes on with every
+// command that waits on it.
 func (r *round) rereadAll(ctx context.Context, order int64) error {
-	var problems []error
+	problems := []error{r.cfg.Commands.Ask(ctx, r.byOrder[order][0])}
 	for i, w := range r.byOrder[order] {
 		next := r.cfg.Commands.Pursue
 		if i == 0 {

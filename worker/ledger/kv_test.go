@@ -18,8 +18,23 @@ type lossy struct {
 	lose atomic.Int32
 }
 
+func (l *lossy) Create(ctx context.Context, key string, value []byte, opts ...jetstream.KVCreateOpt) (uint64, error) {
+	return l.answer(l.KeyValue.Create(ctx, key, value, opts...))
+}
+
 func (l *lossy) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
-	n, err := l.KeyValue.Update(ctx, key, value, revision)
+	return l.answer(l.KeyValue.Update(ctx, key, value, revision))
+}
+
+func (l *lossy) answer(revision uint64, err error) (uint64, error) {
+	if err == nil && l.lose.Add(-1) >= 0 {
+		return 0, errors.New("no answer")
+	}
+	return revision, err
+}
+
+func (l *lossy) Create(ctx context.Context, key string, value []byte, opts ...jetstream.KVCreateOpt) (uint64, error) {
+	n, err := l.KeyValue.Create(ctx, key, value, opts...)
 	if err == nil && l.lose.Add(-1) >= 0 {
 		return 0, errors.New("no answer")
 	}

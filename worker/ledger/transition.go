@@ -138,6 +138,9 @@ func (r *Record) add(t *Target, q Request, now time.Time) {
 		if q.Waits() && !have.Waits() {
 			q.Status, q.Raw = "", nil // a decision stands; what says otherwise is older
 		}
+		if len(have.Raw) > len(q.Raw) && q.Status == have.Status {
+			q.Raw = nil // an order shows its requests shortened, without who decided
+		}
 		if q.By != "" {
 			have.By = q.By
 		}
