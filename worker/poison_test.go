@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"certrecall/client/digicertsim"
 	"certrecall/messages"
 )
@@ -68,10 +70,10 @@ func TestDeadlyCommandIsDeadLettered(t *testing.T) {
 		starts := int32(0)
 		for range allStarts {
 			var died atomic.Bool
-			var worker *running
-			worker = w.startHooked(func(at step) {
+			nc := w.env.Conn(nats.ReconnectBufSize(-1))
+			worker := w.startOn(nc, func(at step) {
 				if at == stepPermitted && died.CompareAndSwap(false, true) {
-					worker.cfg.Conn.Close()
+					nc.Close()
 				}
 				if died.Load() {
 					runtime.Goexit() // nothing of this process goes on
