@@ -33,14 +33,6 @@ func (l *lossy) answer(revision uint64, err error) (uint64, error) {
 	return revision, err
 }
 
-func (l *lossy) Create(ctx context.Context, key string, value []byte, opts ...jetstream.KVCreateOpt) (uint64, error) {
-	n, err := l.KeyValue.Create(ctx, key, value, opts...)
-	if err == nil && l.lose.Add(-1) >= 0 {
-		return 0, errors.New("no answer")
-	}
-	return n, err
-}
-
 func bucket(t *testing.T) (*lossy, *Ledger) {
 	t.Helper()
 	kv, err := natstest.Start(t).JetStream().CreateKeyValue(t.Context(), jetstream.KeyValueConfig{Bucket: "ORDERS"})
