@@ -71,7 +71,21 @@ func (w *Worker) guarded(d *delivery) (v verdict) {
 		return giveBack(time.Second, err)
 	}
 	defer suspicion.release()
+	if suspicion.unread {
+		return w.rejectUnread(d)
+	}
 	return w.carry(d, suspicion)
+}
+
+// rejectUnread answers a message that nobody can look into and live: only its
+// subject and its place in the stream are used.
+func (w *Worker) rejectUnread(d *delivery) verdict {
+	lane, source, err := w.cfg.Names.ParseCommandSubject(d.msg.Subject())
+	if err != nil {
+		return retryIn(time.Minute, err)
+	}
+	problem := *messages.NewError(messages.ErrorPoison, poisonDetail)
+	return w.reject(d.ctx, d, messages.Command{Lane: lane, Source: source}, problem, false)
 }
 
 // carry decodes the command and hands it to the one who carries its action.

@@ -22,6 +22,9 @@ const (
 	poisonAloneAfter = 3
 	// After so many of those it is dead-lettered.
 	poisonAfter = 6
+	// After so many even the way to its end ended the worker, so the message is
+	// answered as it lies, without a look into it.
+	poisonUnreadAfter = poisonAfter + 3
 )
 
 const poisonDetail = "the command was begun again and again and its worker ended each time before it did; look at the workers' logs for its stream sequence"
@@ -47,6 +50,7 @@ type startMark struct {
 
 type suspicion struct {
 	poisoned bool
+	unread   bool // not to be looked into any more
 	release  func()
 }
 
@@ -77,7 +81,7 @@ func (p *poison) begin(ctx context.Context, d *delivery) (suspicion, error) {
 		s.release()
 		return suspicion{}, err
 	}
-	s.poisoned = m.Alone > poisonAfter
+	s.poisoned, s.unread = m.Alone > poisonAfter, m.Alone > poisonUnreadAfter
 	if m.Alone > 0 {
 		p.w.log.Warn("a message that ended its workers runs alone", zap.Uint64("stream_sequence", d.sequence), zap.Int("starts_alone", m.Alone))
 	}

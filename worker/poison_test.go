@@ -95,3 +95,21 @@ func (w *world) publishLater(body fields) {
 	first.stop()
 	w.publish(messages.LaneRevoke, "soar", body)
 }
+
+// A message at which the worker ends before it has looked into it, and again on
+// the way to the dead letters.
+func TestUnreadableDeadlyMessageIsDeadLettered(t *testing.T) {
+	inWorld(t, digicertsim.Options{}, func(t *testing.T, w *world) {
+		w.startHooked(func(step) { panic("made to, at every step") })
+		w.publish(messages.LaneRevoke, "soar", revocation("bad", 666))
+		w.wait("a dead letter", time.Hour, func() bool { return len(w.deadLetters()) == 1 })
+		w.pass(time.Minute)
+		said := w.read(w.names.EventSubject(messages.EventCommandRejected, "soar", "*"))
+		if len(said) != 1 || said[0].Error == nil || said[0].Error.Type != messages.ErrorPoison {
+			t.Errorf("said %v", namesOf(said))
+		}
+		if n := len(w.puts(666)); n != 0 {
+			t.Errorf("%d PUTs", n)
+		}
+	})
+}
