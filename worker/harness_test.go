@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"testing"
@@ -137,9 +138,7 @@ func (w *world) publish(lane messages.Lane, source string, body any) uint64 {
 func revocation(id string, order int64, more ...fields) fields {
 	f := fields{"id": id, "order_id": order, "comments": "INC-1: key leaked", "revocation_reason": "keyCompromise"}
 	for _, m := range more {
-		for k, v := range m {
-			f[k] = v
-		}
+		maps.Copy(f, m)
 	}
 	return f
 }

@@ -212,9 +212,9 @@ func (w *Worker) serve(ctx context.Context, wg *sync.WaitGroup) {
 }
 
 // probe is one neutral read: does DigiCert answer, and does it take the key?
-// It pays like every call, as a listing of the sweep does.
+// It pays like every call, as one of the sweep does.
 func (w *Worker) probe(ctx context.Context) error {
-	if _, err := w.budget.Acquire(ctx, budget.Sweep); err != nil {
+	if err := w.sweepPermit(ctx); err != nil {
 		return err
 	}
 	return w.digicert.Reader(nil).Probe(ctx)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -40,9 +41,7 @@ type modelRequest struct {
 
 func (v version) clone(at time.Time) version {
 	c := version{at: at, revoked: map[int64]bool{}, requests: slices.Clone(v.requests)}
-	for k, r := range v.revoked {
-		c.revoked[k] = r
-	}
+	maps.Copy(c.revoked, v.revoked)
 	return c
 }
 
