@@ -68,8 +68,19 @@ func emptyPools() {
 	runtime.GC()
 }
 
+// oneThread keeps Go code on one thread for the rest of the process, under the
+// race detector. Go 1.26 keeps one context of the detector for all timers of a
+// bubble and uses it from every thread that meets an expired one
+// (runtime.(*timer).unlockAndRun); two at once crash the process.
+func oneThread() {
+	if raceDetector {
+		runtime.GOMAXPROCS(1)
+	}
+}
+
 func run(t *testing.T, e *Env, f func(t *testing.T, e *Env), options []func(*server.Options)) {
 	t.Helper()
+	oneThread()
 	e.opts = server.Options{
 		ServerName: "bubble", DontListen: true, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
 	}

@@ -51,9 +51,10 @@ func TestClusterSurvivesItsLeader(t *testing.T) {
 	c := Cluster(t, 3)
 	js := c.JetStream()
 	kv := createKV(t, js, 3)
-	if _, err := kv.Put(t.Context(), "k", []byte("v")); err != nil {
-		t.Fatal(err)
-	}
+	c.wait("the first write", func() bool { // a stream that was just made may have no leader for a moment
+		_, err := kv.Put(t.Context(), "k", []byte("v"))
+		return err == nil
+	})
 	killed := c.KillLeader("KV_TEST")
 	if e := getKV(t, kv, "k"); string(e.Value()) != "v" {
 		t.Errorf("after the leader's death k = %q, want v", e.Value())
