@@ -26,7 +26,7 @@ dev: ## NATS, a simulated DigiCert and a worker in one process, with sample comm
 
 .PHONY: test
 test: ## all tests, with the race detector
-	go test -race ./...
+	go test -race -timeout 15m ./...
 
 .PHONY: check
 check: lint test fix fmt tidy generated rules kubernetes ## all that CI wants to see
