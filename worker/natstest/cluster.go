@@ -74,18 +74,21 @@ func (c *Servers) JetStream() jetstream.JetStream {
 }
 
 // WaitReady waits until the running nodes have a leader for the cluster's own
-// state and every one of them has caught up with it.
+// state, every one of them has caught up with it, and the leader would place
+// replicas on each: until it has heard of a node's resources it refuses with
+// "peer offline".
 func (c *Servers) WaitReady() {
 	c.t.Helper()
 	c.wait("a leader of the cluster", func() bool {
-		leader, current := false, true
+		running, peers, current := 0, 0, true
 		for _, s := range c.Nodes {
 			if srv := s.running(); srv != nil {
-				leader = leader || srv.JetStreamIsLeader()
+				running++
+				peers = max(peers, len(srv.JetStreamClusterPeers())) // none but the leader lists any
 				current = current && srv.JetStreamIsCurrent()
 			}
 		}
-		return leader && current
+		return peers >= running && current
 	})
 }
 

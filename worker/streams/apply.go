@@ -26,10 +26,16 @@ type Options struct {
 }
 
 // Apply creates what is absent and checks what is there. It changes nothing
-// but the acknowledgement wait of our own consumers. The error is a *Refusal
-// where something contradicts the promises; it wraps ErrNoJetStream or
-// ErrNotPermitted where that is the cause.
+// but the acknowledgement wait of our own consumers. It waits some seconds for
+// a cluster that is still forming. The error is a *Refusal where something
+// contradicts the promises; it wraps ErrNoJetStream or ErrNotPermitted where
+// that is the cause.
 func Apply(ctx context.Context, js jetstream.JetStream, n messages.Names, o Options) error {
+	return afterForming(ctx, func() error { return apply(ctx, js, n, o) })
+}
+
+// apply may end half way and be called again: it takes what is there as it is.
+func apply(ctx context.Context, js jetstream.JetStream, n messages.Names, o Options) error {
 	if err := checkServer(ctx, js); err != nil {
 		return err
 	}

@@ -94,4 +94,6 @@ const (
 	codeSubjectsOverlap   jetstream.ErrorCode = 10065
 	codeConsumerNotUnique jetstream.ErrorCode = 10100 // another consumer of the work queue takes the same subjects
 	codeConsumerOnlyOne   jetstream.ErrorCode = 10099 // a consumer without filter takes them all
+	codeNoPeers           jetstream.ErrorCode = 10005 // no place for the replicas; the text says why
+	codeNoLeader          jetstream.ErrorCode = 10008 // the cluster has no leader at the moment
 )
