@@ -100,7 +100,7 @@ func (w *Worker) next(ctx context.Context, lane messages.Lane, it jetstream.Mess
 		return nil, err
 	}
 	w.health.pulled(lane)
-	return it.Next(jetstream.NextContext(ctx))
+	return streams.Next(ctx, it)
 }
 
 // pullBroken tells a pull that merely found nobody for a moment from an

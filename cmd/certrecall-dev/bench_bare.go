@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"certrecall/messages"
+	"certrecall/worker/streams"
 )
 
 // benchBareCmd does what a worker does, and promises nothing: take a command,
@@ -66,7 +67,7 @@ func (c *benchBareCmd) Run(ctx context.Context, p *process) error {
 	defer all.Wait()
 	for {
 		slots <- struct{}{}
-		msg, err := it.Next(jetstream.NextContext(ctx))
+		msg, err := streams.Next(ctx, it)
 		if ctx.Err() != nil {
 			return nil
 		}
