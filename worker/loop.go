@@ -34,14 +34,14 @@ func kindOf(l messages.Lane) gate.Kind {
 
 // runLane pulls the commands of one lane: a slot first, then the gates, then
 // one message, so that nothing waits in a client's buffer while its ack timer
-// runs. It returns when ctx has ended and nothing of the lane is in hand.
+// runs; and while more commands wait than that one, as many as there are other
+// slots free. It returns when ctx has ended and nothing of the lane is in hand.
 func (w *Worker) runLane(ctx context.Context, lane messages.Lane) {
-	slots := make(chan struct{}, w.cfg.Concurrency)
-	var inHand sync.WaitGroup
-	defer inHand.Wait()
+	p := &puller{Worker: w, lane: lane, slots: make(chan struct{}, w.cfg.Concurrency)}
+	defer p.inHand.Wait()
 	for pause := time.Second; ctx.Err() == nil; pause = min(2*pause, 10*time.Second) {
 		began := time.Now()
-		err := w.pull(ctx, lane, slots, &inHand)
+		err := p.pull(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -57,61 +57,136 @@ func (w *Worker) runLane(ctx context.Context, lane messages.Lane) {
 	}
 }
 
+// puller takes the commands of one lane. One goroutine owns it.
+type puller struct {
+	*Worker
+	lane messages.Lane
+	// slots has one element a message in hand or asked for.
+	slots  chan struct{}
+	inHand sync.WaitGroup
+	// Of the consumer that is pulled from now.
+	consumer jetstream.Consumer
+	ackWait  time.Duration
+}
+
 // pull serves one iterator until it breaks: the consumer vanished, or the
 // server went away. Consumers are made again; streams only by provisioning.
-func (w *Worker) pull(ctx context.Context, lane messages.Lane, slots chan struct{}, inHand *sync.WaitGroup) error {
-	consumer, err := streams.EnsureConsumer(ctx, w.js, w.cfg.Names, lane, w.cfg.AckWait)
+func (p *puller) pull(ctx context.Context) error {
+	var err error
+	p.consumer, err = streams.EnsureConsumer(ctx, p.js, p.cfg.Names, p.lane, p.cfg.AckWait)
 	if err != nil {
 		return err
 	}
-	if err := w.reopenIfRecreated(ctx, consumer); err != nil {
+	if err := p.reopenIfRecreated(ctx, p.consumer); err != nil {
 		return err
 	}
-	ackWait := consumer.CachedInfo().Config.AckWait
-	it, err := consumer.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(pullHeartbeat))
+	p.ackWait = p.consumer.CachedInfo().Config.AckWait
+	it, err := p.consumer.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(pullHeartbeat))
 	if err != nil {
-		return fmt.Errorf("pulling from consumer %s: %w", lane, err)
+		return fmt.Errorf("pulling from consumer %s: %w", p.lane, err)
 	}
-	defer w.drain(it, lane, ackWait, inHand)
-	w.health.laneUp(lane)
+	defer p.drain(it)
+	p.health.laneUp(p.lane)
 	for {
 		select {
-		case slots <- struct{}{}:
+		case p.slots <- struct{}{}:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		msg, err := w.next(ctx, lane, it)
+		msg, err := p.next(ctx, it)
 		if err != nil {
-			<-slots
-			if err := w.pullBroken(ctx, lane, err); err != nil {
+			<-p.slots
+			if err := p.pullBroken(ctx, err); err != nil {
 				return err
 			}
 			continue
 		}
-		inHand.Go(func() {
-			defer func() { <-slots }()
-			w.handle(lane, msg, ackWait)
-		})
+		p.start(msg)
+		p.takeMore(msg)
 	}
 }
 
-func (w *Worker) next(ctx context.Context, lane messages.Lane, it jetstream.MessagesContext) (jetstream.Msg, error) {
-	if err := w.gates.Wait(ctx, kindOf(lane)); err != nil {
+func (p *puller) next(ctx context.Context, it jetstream.MessagesContext) (jetstream.Msg, error) {
+	if err := p.gates.Wait(ctx, kindOf(p.lane)); err != nil {
 		return nil, err
 	}
-	w.health.pulled(lane)
+	p.health.pulled(p.lane)
 	return streams.Next(ctx, it)
+}
+
+// start handles a message in the slot that was taken for it.
+func (p *puller) start(msg jetstream.Msg) {
+	ackWait := p.ackWait
+	p.inHand.Go(func() {
+		defer p.free(1)
+		p.handle(p.lane, msg, ackWait)
+	})
+}
+
+func (p *puller) free(slots int) {
+	for range slots {
+		<-p.slots
+	}
+}
+
+const (
+	// From as many free slots on, one pull of more messages costs less than its
+	// own reply subject does.
+	leastBatch = 2
+	// mostBatch bounds how much one pull may ask for.
+	mostBatch = 256
+)
+
+// takeMore asks once for as many of the waiting commands as there are free
+// slots. The server answers with what it has, at once; each command gets its
+// slot the moment it comes. Under load this halves what a command costs the
+// server and the worker. A pull that finds nobody leaves it to the iterator to
+// see why.
+func (p *puller) takeMore(last jetstream.Msg) {
+	meta, err := last.Metadata()
+	if err != nil || meta.NumPending < leastBatch {
+		return
+	}
+	if _, closed := p.gates.Closed(kindOf(p.lane)); closed {
+		return
+	}
+	slots := p.takeSlots(int(min(meta.NumPending, mostBatch)))
+	defer func() { p.free(slots) }()
+	if slots < leastBatch {
+		return
+	}
+	batch, err := p.consumer.FetchNoWait(slots)
+	if err != nil {
+		return
+	}
+	for msg := range batch.Messages() {
+		slots--
+		p.start(msg)
+	}
+}
+
+// takeSlots takes what is free now, up to most.
+func (p *puller) takeSlots(most int) (taken int) {
+	for taken < most {
+		select {
+		case p.slots <- struct{}{}:
+			taken++
+		default:
+			return taken
+		}
+	}
+	return taken
 }
 
 // pullBroken tells a pull that merely found nobody for a moment from an
 // iterator that has ended.
-func (w *Worker) pullBroken(ctx context.Context, lane messages.Lane, err error) error {
+func (p *puller) pullBroken(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if errors.Is(err, jetstream.ErrNoHeartbeat) || errors.Is(err, nats.ErrNoResponders) {
-		if _, lookErr := w.js.Consumer(ctx, w.cfg.Names.CommandsStream(), string(lane)); lookErr != nil {
-			return fmt.Errorf("consumer %s does not answer: %w", lane, lookErr)
+		if _, lookErr := p.js.Consumer(ctx, p.cfg.Names.CommandsStream(), string(p.lane)); lookErr != nil {
+			return fmt.Errorf("consumer %s does not answer: %w", p.lane, lookErr)
 		}
 		return nil
 	}
@@ -120,16 +195,17 @@ func (w *Worker) pullBroken(ctx context.Context, lane messages.Lane, err error) 
 
 // drain gives back at once what the server had sent before it heard that the
 // pull has ended, instead of leaving it to the ack timer.
-func (w *Worker) drain(it jetstream.MessagesContext, lane messages.Lane, ackWait time.Duration, inHand *sync.WaitGroup) {
+func (p *puller) drain(it jetstream.MessagesContext) {
 	it.Drain()
-	inHand.Go(func() {
+	ackWait := p.ackWait
+	p.inHand.Go(func() {
 		for {
 			msg, err := it.Next()
 			if err != nil {
 				return
 			}
-			if d, err := w.take(w.calling, lane, msg, ackWait); err == nil {
-				w.settle(d, giveBack(0, nil))
+			if d, err := p.take(p.calling, p.lane, msg, ackWait); err == nil {
+				p.settle(d, giveBack(0, nil))
 			}
 		}
 	})
