@@ -133,8 +133,9 @@ const (
 	// From as many free slots on, one pull of more messages costs less than its
 	// own reply subject does.
 	leastBatch = 2
-	// mostBatch bounds how much one pull may ask for.
-	mostBatch = 256
+	// mostBatch bounds what one pull may ask for: commands that set out together
+	// stay in step, and then wait for the same disk.
+	mostBatch = 32
 )
 
 // takeMore asks once for as many of the waiting commands as there are free
