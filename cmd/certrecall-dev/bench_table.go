@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,14 +28,14 @@ type target struct {
 	set         bool
 }
 
-func atLeast(v float64) target { return target{least: v, most: 1e300, set: true} }
-func atMost(v float64) target  { return target{most: v, set: true} }
+func atLeast(v float64) target { return target{least: v, most: math.Inf(1), set: true} }
+func atMost(v float64) target  { return target{least: math.Inf(-1), most: v, set: true} }
 
 func (t target) String() string {
 	switch {
 	case !t.set:
 		return ""
-	case t.most < 1e300:
+	case !math.IsInf(t.most, 1):
 		return "≤ " + figure(t.most)
 	}
 	return "≥ " + figure(t.least)

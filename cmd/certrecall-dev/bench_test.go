@@ -86,3 +86,24 @@ func TestBenchRate(t *testing.T) {
 		t.Errorf("rate %v, want %v", got, want)
 	}
 }
+
+// TestBenchTarget: a figure that shrinks meets "at most", also below nothing.
+func TestBenchTarget(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		row     benchRow
+		text    string
+		verdict string
+	}{
+		{benchRow{samples: []float64{-0.58}, target: atMost(1)}, "≤ 1", "yes"},
+		{benchRow{samples: []float64{1.01}, target: atMost(1)}, "≤ 1", "NO"},
+		{benchRow{samples: []float64{0}, target: atMost(0)}, "≤ 0", "yes"},
+		{benchRow{samples: []float64{45}, of: 50, ofWhat: "bare loop", target: atLeast(0.9)}, "≥ 0.90", "yes"},
+		{benchRow{samples: []float64{44}, of: 50, ofWhat: "bare loop", target: atLeast(0.9)}, "≥ 0.90", "NO"},
+		{benchRow{samples: []float64{44}}, "", ""},
+	} {
+		if text, verdict := c.row.target.String(), c.row.met(); text != c.text || verdict != c.verdict {
+			t.Errorf("%v: %q %q, want %q %q", c.row.samples, text, verdict, c.text, c.verdict)
+		}
+	}
+}
