@@ -102,7 +102,7 @@ func (p *puller) pull(ctx context.Context) error {
 			continue
 		}
 		p.start(msg)
-		p.takeMore(msg)
+		p.takeMore(ctx, msg)
 	}
 }
 
@@ -143,9 +143,9 @@ const (
 // slot the moment it comes. Under load this halves what a command costs the
 // server and the worker. A pull that finds nobody leaves it to the iterator to
 // see why.
-func (p *puller) takeMore(last jetstream.Msg) {
+func (p *puller) takeMore(ctx context.Context, last jetstream.Msg) {
 	meta, err := last.Metadata()
-	if err != nil || meta.NumPending < leastBatch {
+	if err != nil || meta.NumPending < leastBatch || ctx.Err() != nil {
 		return
 	}
 	if _, closed := p.gates.Closed(kindOf(p.lane)); closed {
