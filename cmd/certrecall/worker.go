@@ -45,6 +45,8 @@ type workerCmd struct {
 	LogLevel  string `name:"log-level" env:"CERTRECALL_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 	LogFormat string `name:"log-format" env:"CERTRECALL_LOG_FORMAT" default:"${log_format}" help:"json, or console: the default on a terminal."`
 	Check     bool   `name:"check" help:"Print the effective configuration, try NATS and the key, and end: exit code 0 if both work, else 1."`
+
+	Healthcheck bool `name:"healthcheck" help:"Ask the worker that runs at --http-addr for its readiness, print it, and end: exit code 0 if it is ready, else 1. For containers."`
 }
 
 // Help is the long help, with examples.
@@ -60,6 +62,9 @@ Examples:
 
 // Run works until the context ends.
 func (c *workerCmd) Run(ctx context.Context, p *process) error {
+	if c.Healthcheck {
+		return c.healthcheck(ctx, p)
+	}
 	set, err := c.settings(p)
 	if err != nil {
 		return err
