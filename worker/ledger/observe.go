@@ -38,7 +38,7 @@ func (r *Record) Observe(target int64, read Reading, now time.Time) {
 		r.see(target, s, now)
 	}
 	if read.Revoked {
-		r.observeRevoked(target, now)
+		r.observeRevoked(target, read, now)
 		return
 	}
 	if t.Attempt != nil {
@@ -133,7 +133,7 @@ func (r *Record) see(target int64, s SeenRequest, now time.Time) {
 	}
 }
 
-func (r *Record) observeRevoked(target int64, now time.Time) {
+func (r *Record) observeRevoked(target int64, read Reading, now time.Time) {
 	t := r.target(target)
 	if t.State == Revoked {
 		return
@@ -146,6 +146,11 @@ func (r *Record) observeRevoked(target int64, now time.Time) {
 				break
 			}
 		}
+	}
+	if q := r.approvedForAll(target); q != nil && read.OrderStatus == "revoked" && e.Command == "" && (t.Attempt == nil || !t.Attempt.Skip) {
+		// The certificate went with its order. A PUT of its own that needs approval
+		// would show a request of its own.
+		e = Effect{Command: q.By, Reason: q.Reason, RequestID: q.ID, Status: q.Status, At: now}
 	}
 	if a := t.Attempt; a != nil && a.Refusal == nil && e.Command == "" {
 		// After an unclear answer to our own call the revocation is taken for ours,
@@ -161,7 +166,22 @@ func (r *Record) observeRevoked(target int64, now time.Time) {
 		}
 	}
 	e.Attempts = r.Note(e.Command).Attempts
-	r.revoked(t, e)
+	r.revoked(target, e)
+}
+
+// approvedForAll is a command's approved request to revoke the whole order;
+// nil if the target is the order itself.
+func (r *Record) approvedForAll(target int64) *Request {
+	whole := r.Targets[WholeOrder]
+	if target == WholeOrder || whole == nil {
+		return nil
+	}
+	for i := range whole.Requests {
+		if q := &whole.Requests[i]; q.Status == "approved" && q.By != "" {
+			return q
+		}
+	}
+	return nil
 }
 
 func (r *Record) observeOpen(t *Target, read Reading) {

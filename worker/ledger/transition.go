@@ -110,7 +110,7 @@ func (r *Record) EndRevoked(c Claimant, owner string, now time.Time) {
 	if t.State == Revoked {
 		return
 	}
-	r.revoked(t, Effect{Command: c.Command, Reason: c.Reason, Status: "revoked", Attempts: r.Note(c.Command).Attempts, At: now})
+	r.revoked(c.Target, Effect{Command: c.Command, Reason: c.Reason, Status: "revoked", Attempts: r.Note(c.Command).Attempts, At: now})
 }
 
 // EndRequested writes down the request that the PUT made. It holds also when
@@ -126,11 +126,14 @@ func (r *Record) EndRequested(c Claimant, owner string, now time.Time, q Request
 	r.conclude(t, now)
 }
 
-// revoked is for ever. The command whose call took effect needs no note any
-// more: its attempts go on in the effect.
-func (r *Record) revoked(t *Target, e Effect) {
+// revoked is for ever. The command whose call took effect on its own target
+// needs no note any more: its attempts go on in the effect.
+func (r *Record) revoked(target int64, e Effect) {
+	t := r.target(target)
 	t.State, t.Effect, t.Attempt = Revoked, &e, nil
-	delete(r.Commands, e.Command)
+	if n := r.Commands[e.Command]; n != nil && n.Target == target {
+		delete(r.Commands, e.Command)
+	}
 }
 
 func (r *Record) add(t *Target, q Request, now time.Time) {

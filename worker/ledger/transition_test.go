@@ -13,6 +13,8 @@ var (
 	other = Claimant{Command: "servicenow/b", Received: zero}
 	skip  = Claimant{Command: "soc/s", Skip: true, Received: zero}
 	cert  = Claimant{Command: "cli/c", Target: 7, Received: zero}
+
+	certSkip = Claimant{Command: "cli/d", Target: 7, Skip: true, Received: zero}
 )
 
 func after(seconds int) time.Time { return zero.Add(time.Duration(seconds) * time.Second) }
@@ -72,6 +74,28 @@ func reads(status string) func(*Reading) { return func(r *Reading) { r.OrderStat
 func shows(id int64, status, comments string) func(*Reading) {
 	return func(r *Reading) {
 		r.Requests = append(r.Requests, SeenRequest{Request{ID: id, Status: status}, comments})
+	}
+}
+
+// withItsOrder: a PUT for one certificate comes to nobody knows what, and
+// another command has the whole order revoked by request 9.
+func withItsOrder(c Claimant) []change {
+	return []change{begin(c, 0), unclear(c, 1), begin(plain, 2), requested(plain, 3, 9)}
+}
+
+// The command that revoked the order keeps its own note when a certificate is
+// found to have gone with it.
+func TestNoteOutlivesAnotherTarget(t *testing.T) {
+	r := &Record{Order: 1}
+	for _, change := range append(withItsOrder(cert), read(7, 20, revoked, shows(9, "approved", "x"+Suffix(plain.Command)))) {
+		change(t, r)
+	}
+	if n := r.Note(plain.Command); n.Attempts != 1 {
+		t.Errorf("note %+v, want that of one attempt", n)
+	}
+	read(0, 30, revoked, shows(9, "approved", "x"+Suffix(plain.Command)))(t, r)
+	if a := r.Decide(plain, after(30)); a.State != Revoked || a.Effect.Command != plain.Command || a.Effect.Attempts != 1 {
+		t.Errorf("answer %+v, want revoked by its own call, after one attempt", a)
 	}
 }
 
@@ -139,6 +163,13 @@ func TestDecide(t *testing.T) {
 		"gone, yet revoked":            {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, RequestGone), read(0, 51, revoked)}, plain, 51, finished(Revoked, "")},
 		"one certificate only":         {[]change{begin(cert, 0), do(func(r *Record) { r.EndRevoked(cert, "put of cli/c", after(1)) })}, plain, 1, want{Next: Send}},
 		"the whole order answers it":   {[]change{begin(skip, 0), do(func(r *Record) { r.EndRevoked(skip, "put of soc/s", after(1)) })}, cert, 1, finished(Revoked, "soc/s")},
+		"it went with its order":       {append(withItsOrder(cert), read(7, 20, revoked, shows(9, "approved", "x"+mark))), cert, 20, finished(Revoked, "soar/a")},
+		"its order was not revoked": {append(withItsOrder(cert), read(7, 20, revoked, reads("issued"), shows(9, "approved", "x"+mark))), cert, 20,
+			finished(Revoked, "cli/c")},
+		"by its own request": {append(withItsOrder(cert), read(7, 20, revoked, shows(8, "approved", "x"+Suffix(cert.Command)), shows(9, "approved", "x"+mark))), cert, 20,
+			finished(Revoked, "cli/c")},
+		"without approval it may be its own": {append(withItsOrder(certSkip), read(7, 20, revoked, shows(9, "approved", "x"+mark))), certSkip, 20,
+			finished(Revoked, "cli/d")},
 		"a late request of another target": {
 			[]change{begin(cert, 0), unclear(cert, 1), read(7, 2), read(7, 11), read(0, 20, shows(9, "pending", "x"+Suffix(cert.Command)))}, cert, 20, want{Next: Await, Request: 9}},
 		"backoff": {[]change{begin(plain, 0), do(func(r *Record) {
