@@ -169,6 +169,7 @@ func TestAReconnectRestoresTheWatchAtOnce(t *testing.T) {
 		if err := Pause(t.Context(), b.kv, Listings, operator); err != nil {
 			t.Fatal(err)
 		}
+		synctest.Wait() // the watch has it
 		e.StopServer()
 		time.Sleep(time.Minute)         // synctest
 		wantClosed(b, Listings, Paused) // what was known stays in force
