@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"certrecall/worker/gate"
-	"certrecall/worker/incident"
+	"certrecall/worker/status"
 )
 
 // cancelCmd stops commands that were not sent yet.
@@ -56,7 +56,7 @@ func (c *cancelCmd) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	defer nats.conn.Close()
-	r, err := incident.Open(ctx, nats.js, nats.names)
+	r, err := status.Open(ctx, nats.js, nats.names)
 	if err != nil {
 		return err
 	}
@@ -91,9 +91,9 @@ type cancelReport struct {
 	// Stopped commands end as cancelled when a worker comes to them.
 	Stopped int `json:"stopped"`
 	// Sent ones are not final and went to DigiCert before.
-	Sent []incident.Row `json:"sent"`
+	Sent []status.Row `json:"sent"`
 	// Final counts what had ended before, or has ended meanwhile, by state.
-	Final map[incident.State]int `json:"final"`
+	Final map[status.State]int `json:"final"`
 	// Later ones were stored after the cancellation, which does not hold for them.
 	Later int `json:"later"`
 }
@@ -102,15 +102,15 @@ type cancelReport struct {
 const lookups = 16
 
 // reportCancel tells apart what is stopped and what was sent before.
-func reportCancel(ctx context.Context, r *incident.Reader, rows []incident.Row, at time.Time) (cancelReport, error) {
-	report := cancelReport{At: at.UTC(), Sent: []incident.Row{}, Final: map[incident.State]int{}}
+func reportCancel(ctx context.Context, r *status.Reader, rows []status.Row, at time.Time) (cancelReport, error) {
+	report := cancelReport{At: at.UTC(), Sent: []status.Row{}, Final: map[status.State]int{}}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	var problem error
 	slots := make(chan struct{}, lookups)
 	sent := make([]bool, len(rows))
 	for i, row := range rows {
-		if row.State != incident.Accepted && row.State != incident.Waiting {
+		if row.State != status.Accepted && row.State != status.Waiting {
 			continue
 		}
 		slots <- struct{}{}
@@ -147,7 +147,7 @@ func (c cancelReport) print(p *process) {
 	sums := section{tag: "cancelled", header: []string{"", ""}, right: []int{1}}
 	sums.add("not sent yet, will end as cancelled", strconv.Itoa(c.Stopped))
 	sums.add("sent before, goes on", strconv.Itoa(len(c.Sent)))
-	for _, state := range incident.States() {
+	for _, state := range status.States() {
 		if n := c.Final[state]; n > 0 {
 			sums.add("final: "+string(state), strconv.Itoa(n))
 		}

@@ -8,13 +8,13 @@ import (
 	"strings"
 	"time"
 
-	"certrecall/worker/incident"
+	"certrecall/worker/status"
 )
 
 // column is one of the evidence file.
 type column struct {
 	name  string
-	value func(incident.Row) string
+	value func(status.Row) string
 }
 
 // evidence gives the columns of the evidence file, one row a command: what was
@@ -22,49 +22,49 @@ type column struct {
 // are only ever added at the end.
 func evidence() []column {
 	return []column{
-		{"incident", func(r incident.Row) string { return r.Incident }},
-		{"source", func(r incident.Row) string { return r.Source }},
-		{"command_id", func(r incident.Row) string { return r.ID }},
-		{"action", func(r incident.Row) string { return string(r.Action) }},
-		{"lane", func(r incident.Row) string { return string(r.Lane) }},
-		{"dry_run", func(r incident.Row) string { return strconv.FormatBool(r.DryRun) }},
-		{"order_id", func(r incident.Row) string { return id(r.OrderID) }},
-		{"certificate_id", func(r incident.Row) string { return id(r.CertificateID) }},
-		{"state", func(r incident.Row) string { return string(r.State) }},
-		{"final", func(r incident.Row) string { return strconv.FormatBool(r.State.Final()) }},
-		{"requested_by", func(r incident.Row) string { return r.RequestedBy }},
-		{"comments", func(r incident.Row) string { return r.Comments }},
-		{"revocation_reason", func(r incident.Row) string { return string(r.Reason) }},
-		{"skip_approval", func(r incident.Row) string { return strconv.FormatBool(r.SkipApproval) }},
-		{"received_at", func(r incident.Row) string { return moment(r.Received) }},
-		{"accepted_at", func(r incident.Row) string { return moment(r.Accepted) }},
-		{"requested_at", func(r incident.Row) string { return moment(r.Requested) }},
-		{"finished_at", func(r incident.Row) string { return moment(r.Finished) }},
-		{"deadline", func(r incident.Row) string { return moment(r.Deadline) }},
-		{"overdue", func(r incident.Row) string { return strconv.FormatBool(r.Overdue) }},
-		{"expires", func(r incident.Row) string { return moment(r.Expires) }},
-		{"request_id", func(r incident.Row) string { return id(r.RequestID) }},
-		{"digicert_status", func(r incident.Row) string { return r.Status }},
-		{"decided_by", func(r incident.Row) string { return r.Decision.By }},
-		{"decided_at", func(r incident.Row) string { return moment(r.Decision.At) }},
-		{"decision_comment", func(r incident.Row) string { return r.Decision.Comment }},
-		{"already", func(r incident.Row) string { return strconv.FormatBool(r.Already) }},
-		{"attempts", func(r incident.Row) string { return strconv.Itoa(r.Attempts) }},
-		{"certificates", func(r incident.Row) string { return count(r.Certificates) }},
-		{"order_status", func(r incident.Row) string { return r.OrderStatus }},
-		{"error_type", func(r incident.Row) string { return string(problemIn(r).Type) }},
-		{"error_detail", func(r incident.Row) string { return problemIn(r).Detail }},
-		{"error_http_status", func(r incident.Row) string { return id(int64(problemIn(r).Status)) }},
-		{"error_code", func(r incident.Row) string { return problemIn(r).Code }},
-		{"dead_letter", func(r incident.Row) string { return id(int64(r.DeadLetter)) }},
-		{"replay_of", func(r incident.Row) string { return r.ReplayOf }},
-		{"retried_as", func(r incident.Row) string { return r.RetriedAs }},
-		{"claimed_id", func(r incident.Row) string { return r.ClaimedID }},
+		{"incident", func(r status.Row) string { return r.Incident }},
+		{"source", func(r status.Row) string { return r.Source }},
+		{"command_id", func(r status.Row) string { return r.ID }},
+		{"action", func(r status.Row) string { return string(r.Action) }},
+		{"lane", func(r status.Row) string { return string(r.Lane) }},
+		{"dry_run", func(r status.Row) string { return strconv.FormatBool(r.DryRun) }},
+		{"order_id", func(r status.Row) string { return id(r.OrderID) }},
+		{"certificate_id", func(r status.Row) string { return id(r.CertificateID) }},
+		{"state", func(r status.Row) string { return string(r.State) }},
+		{"final", func(r status.Row) string { return strconv.FormatBool(r.State.Final()) }},
+		{"requested_by", func(r status.Row) string { return r.RequestedBy }},
+		{"comments", func(r status.Row) string { return r.Comments }},
+		{"revocation_reason", func(r status.Row) string { return string(r.Reason) }},
+		{"skip_approval", func(r status.Row) string { return strconv.FormatBool(r.SkipApproval) }},
+		{"received_at", func(r status.Row) string { return moment(r.Received) }},
+		{"accepted_at", func(r status.Row) string { return moment(r.Accepted) }},
+		{"requested_at", func(r status.Row) string { return moment(r.Requested) }},
+		{"finished_at", func(r status.Row) string { return moment(r.Finished) }},
+		{"deadline", func(r status.Row) string { return moment(r.Deadline) }},
+		{"overdue", func(r status.Row) string { return strconv.FormatBool(r.Overdue) }},
+		{"expires", func(r status.Row) string { return moment(r.Expires) }},
+		{"request_id", func(r status.Row) string { return id(r.RequestID) }},
+		{"digicert_status", func(r status.Row) string { return r.Status }},
+		{"decided_by", func(r status.Row) string { return r.Decision.By }},
+		{"decided_at", func(r status.Row) string { return moment(r.Decision.At) }},
+		{"decision_comment", func(r status.Row) string { return r.Decision.Comment }},
+		{"already", func(r status.Row) string { return strconv.FormatBool(r.Already) }},
+		{"attempts", func(r status.Row) string { return strconv.Itoa(r.Attempts) }},
+		{"certificates", func(r status.Row) string { return count(r.Certificates) }},
+		{"order_status", func(r status.Row) string { return r.OrderStatus }},
+		{"error_type", func(r status.Row) string { return string(problemIn(r).Type) }},
+		{"error_detail", func(r status.Row) string { return problemIn(r).Detail }},
+		{"error_http_status", func(r status.Row) string { return id(int64(problemIn(r).Status)) }},
+		{"error_code", func(r status.Row) string { return problemIn(r).Code }},
+		{"dead_letter", func(r status.Row) string { return id(int64(r.DeadLetter)) }},
+		{"replay_of", func(r status.Row) string { return r.ReplayOf }},
+		{"retried_as", func(r status.Row) string { return r.RetriedAs }},
+		{"claimed_id", func(r status.Row) string { return r.ClaimedID }},
 	}
 }
 
 // writeEvidence writes the evidence file.
-func writeEvidence(w io.Writer, rows []incident.Row) error {
+func writeEvidence(w io.Writer, rows []status.Row) error {
 	out := csv.NewWriter(w)
 	columns := evidence()
 	cells := make([]string, len(columns))
@@ -120,9 +120,9 @@ func count(n *int) string {
 	return strconv.Itoa(*n)
 }
 
-func problemIn(r incident.Row) incident.Problem {
+func problemIn(r status.Row) status.Problem {
 	if r.Error == nil {
-		return incident.Problem{}
+		return status.Problem{}
 	}
 	return *r.Error
 }

@@ -10,23 +10,23 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"certrecall/messages"
-	"certrecall/worker/incident"
+	"certrecall/worker/status"
 )
 
 func TestEvidenceTellsWhoWhyWhenAndDigiCertsWords(t *testing.T) {
 	t.Parallel()
 	at := func(minute int) time.Time { return time.Date(2026, 3, 1, 12, minute, 0, 0, time.UTC) }
-	rows := []incident.Row{
+	rows := []status.Row{
 		{
 			Source: "cli", ID: "INC-1-revoke-7-70", Lane: messages.LaneRevoke, Action: messages.ActionRevoke, OrderID: 7, CertificateID: 70,
-			Incident: "INC-1", State: incident.Revoked, Deadline: at(59), RequestID: 900, Status: "approved", Attempts: 1,
-			Decision: incident.Decision{By: "Grace <grace@example.com>", At: at(5), Comment: "=HYPERLINK(\"x\")"},
+			Incident: "INC-1", State: status.Revoked, Deadline: at(59), RequestID: 900, Status: "approved", Attempts: 1,
+			Decision: status.Decision{By: "Grace <grace@example.com>", At: at(5), Comment: "=HYPERLINK(\"x\")"},
 			Comments: "key leaked, \"twice\"", Reason: messages.ReasonKeyCompromise, RequestedBy: "@ada",
 			Received: at(0), Accepted: at(1), Requested: at(2), Finished: at(6),
 		},
 		{
-			Source: "soar", ID: "x", Lane: messages.LaneListDuplicates, Action: messages.ActionListDuplicates, OrderID: 8, State: incident.Failed,
-			Error:    &incident.Problem{Type: messages.ErrorRefused, Detail: "-1 is no order", Status: 400, Code: "bad"},
+			Source: "soar", ID: "x", Lane: messages.LaneListDuplicates, Action: messages.ActionListDuplicates, OrderID: 8, State: status.Failed,
+			Error:    &status.Problem{Type: messages.ErrorRefused, Detail: "-1 is no order", Status: 400, Code: "bad"},
 			Attempts: 2, DeadLetter: 17, Received: at(0), Finished: at(3), Certificates: new(0),
 		},
 	}
@@ -72,9 +72,9 @@ func TestNoCellOfTheEvidenceBeginsAFormula(t *testing.T) {
 	t.Parallel()
 	for _, begin := range []string{"=", "+", "-", "@", "\t", "\r"} {
 		text := begin + "1+1"
-		row := incident.Row{ID: "x", Comments: text, RequestedBy: text, Status: text, Decision: incident.Decision{By: text, Comment: text}}
+		row := status.Row{ID: "x", Comments: text, RequestedBy: text, Status: text, Decision: status.Decision{By: text, Comment: text}}
 		var out bytes.Buffer
-		if err := writeEvidence(&out, []incident.Row{row}); err != nil {
+		if err := writeEvidence(&out, []status.Row{row}); err != nil {
 			t.Fatal(err)
 		}
 		records, err := csv.NewReader(&out).ReadAll()

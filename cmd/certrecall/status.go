@@ -8,7 +8,7 @@ import (
 
 	"certrecall/messages"
 	"certrecall/worker/budget"
-	"certrecall/worker/incident"
+	"certrecall/worker/status"
 )
 
 // selection says which commands a subcommand is about.
@@ -20,8 +20,8 @@ type selection struct {
 }
 
 // filter reads the flags; what is wrong with them goes into s.
-func (c selection) filter(s *settings) incident.Filter {
-	f := incident.Filter{Incident: c.Incident, Source: c.Source}
+func (c selection) filter(s *settings) status.Filter {
+	f := status.Filter{Incident: c.Incident, Source: c.Source}
 	if c.Incident != "" && !messages.ValidIncident(c.Incident) {
 		s.bad("incident", "%q cannot be an incident: 1 to 64 characters of A-Z, a-z, 0-9, _ and -", c.Incident)
 	}
@@ -97,7 +97,7 @@ func (c *statusCmd) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	defer nats.conn.Close()
-	r, err := incident.Open(ctx, nats.js, nats.names)
+	r, err := status.Open(ctx, nats.js, nats.names)
 	if err != nil {
 		return err
 	}
@@ -126,10 +126,10 @@ func (c *statusCmd) Run(ctx context.Context, p *process) error {
 
 // standing is where things stand at one moment.
 type standing struct {
-	fleet           incident.Fleet
-	filter          incident.Filter
-	counts          map[incident.State]int
-	rows            []incident.Row
+	fleet           status.Fleet
+	filter          status.Filter
+	counts          map[status.State]int
+	rows            []status.Row
 	calls, listings int // that come before the last of the commands is done
 }
 
@@ -138,13 +138,13 @@ func (n standing) timeLeft() time.Duration { return n.fleet.Estimate(n.calls, n.
 
 // statusDocument is what --json prints.
 type statusDocument struct {
-	incident.Fleet
-	Counts map[incident.State]int `json:"counts"`
+	status.Fleet
+	Counts map[status.State]int `json:"counts"`
 	// Calls come before the last selected command of the queue is done, and take
 	// SecondsLeft at best.
-	Calls       int            `json:"calls_left"`
-	SecondsLeft float64        `json:"seconds_left_at_best"`
-	Commands    []incident.Row `json:"commands"`
+	Calls       int          `json:"calls_left"`
+	SecondsLeft float64      `json:"seconds_left_at_best"`
+	Commands    []status.Row `json:"commands"`
 }
 
 func (n standing) document() statusDocument {
@@ -152,7 +152,7 @@ func (n standing) document() statusDocument {
 		Fleet: n.fleet, Counts: n.counts, Calls: n.calls + n.listings, SecondsLeft: n.timeLeft().Seconds(), Commands: n.rows,
 	}
 	if d.Commands == nil {
-		d.Commands = []incident.Row{}
+		d.Commands = []status.Row{}
 	}
 	return d
 }

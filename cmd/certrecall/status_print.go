@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"certrecall/worker/gate"
-	"certrecall/worker/incident"
+	"certrecall/worker/status"
 )
 
 // shortList is how many rows of a long list a terminal gets.
@@ -18,7 +18,7 @@ const shortList = 20
 func (n standing) print(p *process, all bool) {
 	short := isTerminal(p.stdout) && !all
 	sections := fleetSections(n.fleet)
-	if n.filter == (incident.Filter{}) {
+	if n.filter == (status.Filter{}) {
 		sections = append(sections, n.incidents(short))
 	}
 	sections = append(sections, n.states())
@@ -29,14 +29,14 @@ func (n standing) print(p *process, all bool) {
 	} else {
 		sections = append(sections, n.waiting(short), n.overdue(short), failures(n.rows, short))
 	}
-	if all || !isTerminal(p.stdout) && n.filter != (incident.Filter{}) {
+	if all || !isTerminal(p.stdout) && n.filter != (status.Filter{}) {
 		sections = append(sections, commands(n.rows))
 	}
 	p.print(sections...)
 }
 
 // fleetSections tell what concerns everybody.
-func fleetSections(f incident.Fleet) []section {
+func fleetSections(f status.Fleet) []section {
 	lanes := section{
 		tag: "lane", title: "QUEUE", header: []string{"lane", "queued", "in hand", "pulls waiting", "oldest"}, right: []int{1, 2, 3},
 	}
@@ -66,7 +66,7 @@ func fleetSections(f incident.Fleet) []section {
 	return []section{lanes, used, gates}
 }
 
-func gateSection(f incident.Fleet) section {
+func gateSection(f status.Fleet) section {
 	s := section{tag: "gate", title: "CLOSED GATES", header: []string{"gate", "what", "since", "by", "reason"}}
 	for _, p := range f.Pauses {
 		s.add(string(gate.Paused), orAll(p.Kind), stamp(p.Since), p.By, p.Reason)
@@ -81,14 +81,14 @@ func gateSection(f incident.Fleet) section {
 func (n standing) incidents(short bool) section {
 	type group struct {
 		name   string
-		counts map[incident.State]int
+		counts map[status.State]int
 		latest time.Time
 	}
 	groups := map[string]*group{}
 	for _, r := range n.rows {
 		g := groups[r.Incident]
 		if g == nil {
-			g = &group{name: r.Incident, counts: map[incident.State]int{}}
+			g = &group{name: r.Incident, counts: map[status.State]int{}}
 			groups[r.Incident] = g
 		}
 		g.counts[r.State]++
@@ -111,9 +111,9 @@ func (n standing) incidents(short bool) section {
 			break
 		}
 		t := totals(g.counts)
-		s.add(orDash(g.name), strconv.Itoa(t.all), strconv.Itoa(g.counts[incident.Queued]), strconv.Itoa(g.counts[incident.Accepted]),
-			strconv.Itoa(g.counts[incident.Waiting]), strconv.Itoa(t.well), strconv.Itoa(t.failed),
-			strconv.Itoa(g.counts[incident.Cancelled]), stamp(g.latest))
+		s.add(orDash(g.name), strconv.Itoa(t.all), strconv.Itoa(g.counts[status.Queued]), strconv.Itoa(g.counts[status.Accepted]),
+			strconv.Itoa(g.counts[status.Waiting]), strconv.Itoa(t.well), strconv.Itoa(t.failed),
+			strconv.Itoa(g.counts[status.Cancelled]), stamp(g.latest))
 	}
 	return s
 }
@@ -121,7 +121,7 @@ func (n standing) incidents(short bool) section {
 // sums are the sums of counts that matter to people.
 type sums struct{ all, final, well, failed int }
 
-func totals(counts map[incident.State]int) sums {
+func totals(counts map[status.State]int) sums {
 	var t sums
 	for s, n := range counts {
 		t.all += n
@@ -144,7 +144,7 @@ func (n standing) states() section {
 	if n.filter.Incident != "" {
 		s.title += " OF INCIDENT " + n.filter.Incident
 	}
-	for _, state := range incident.States() {
+	for _, state := range status.States() {
 		if c := n.counts[state]; c > 0 {
 			s.add(string(state), strconv.Itoa(c))
 		}
@@ -154,8 +154,8 @@ func (n standing) states() section {
 		s.note("none is known")
 	case calls > 0:
 		s.note("%s before the queue is through with them: at best %s under the budget", counted(calls, "call"), span(n.timeLeft()))
-	case n.counts[incident.Waiting] > 0:
-		s.note("nothing is queued; %d wait for an administrator", n.counts[incident.Waiting])
+	case n.counts[status.Waiting] > 0:
+		s.note("nothing is queued; %d wait for an administrator", n.counts[status.Waiting])
 	}
 	return s
 }
@@ -166,8 +166,8 @@ func (n standing) waiting(short bool) section {
 		tag: "waiting", title: "WAITING FOR AN ADMINISTRATOR IN CERTCENTRAL",
 		header: []string{"order", "certificate", "request", "status", "for", "deadline", "command"}, right: []int{0, 1, 2},
 	}
-	rows := keep(n.rows, func(r incident.Row) bool { return r.State == incident.Waiting })
-	slices.SortStableFunc(rows, func(a, b incident.Row) int { return a.Since.Compare(b.Since) })
+	rows := keep(n.rows, func(r status.Row) bool { return r.State == status.Waiting })
+	slices.SortStableFunc(rows, func(a, b status.Row) int { return a.Since.Compare(b.Since) })
 	for i, r := range rows {
 		if short && i == shortList {
 			s.note("and %d more, for a shorter time: --all names them", len(rows)-i)
@@ -183,7 +183,7 @@ func (n standing) overdue(short bool) section {
 	s := section{
 		tag: "overdue", title: "OVERDUE", header: []string{"order", "certificate", "state", "deadline", "late by", "command"}, right: []int{0, 1},
 	}
-	rows := keep(n.rows, func(r incident.Row) bool { return r.Overdue && !r.State.Final() })
+	rows := keep(n.rows, func(r status.Row) bool { return r.Overdue && !r.State.Final() })
 	for i, r := range rows {
 		if short && i == shortList {
 			s.note("and %d more: --all names them", len(rows)-i)
@@ -195,11 +195,11 @@ func (n standing) overdue(short bool) section {
 }
 
 // failures names what ended otherwise than asked, and how to try it again.
-func failures(all []incident.Row, short bool) section {
+func failures(all []status.Row, short bool) section {
 	s := section{
 		tag: "failed", title: "FAILED", header: []string{"order", "certificate", "error", "detail", "dead letter", "command"}, right: []int{0, 1, 4}, wrap: 4,
 	}
-	rows := keep(all, func(r incident.Row) bool { return r.State.Failed() })
+	rows := keep(all, func(r status.Row) bool { return r.State.Failed() })
 	for i, r := range rows {
 		if short && i == shortList {
 			s.note("and %d more: --all names them", len(rows)-i)
@@ -208,13 +208,13 @@ func failures(all []incident.Row, short bool) section {
 		kind, detail := problemOf(r)
 		s.add(number(r.OrderID), number(r.CertificateID), kind, detail, number(r.DeadLetter), r.Key())
 	}
-	if slices.ContainsFunc(rows, func(r incident.Row) bool { return r.DeadLetter != 0 }) {
+	if slices.ContainsFunc(rows, func(r status.Row) bool { return r.DeadLetter != 0 }) {
 		s.note("look at one with  certrecall dlq show N  and try it again with  certrecall dlq replay N")
 	}
 	return s
 }
 
-func problemOf(r incident.Row) (kind, detail string) {
+func problemOf(r status.Row) (kind, detail string) {
 	if r.Error == nil {
 		return string(r.State), "-"
 	}
@@ -222,7 +222,7 @@ func problemOf(r incident.Row) (kind, detail string) {
 }
 
 // commands names every command.
-func commands(rows []incident.Row) section {
+func commands(rows []status.Row) section {
 	s := section{
 		tag: "command", title: "ALL COMMANDS",
 		header: []string{"order", "certificate", "state", "since", "request", "status", "attempts", "error", "command"}, right: []int{0, 1, 4, 6},
@@ -239,7 +239,7 @@ func commands(rows []incident.Row) section {
 }
 
 // details tells everything of one command.
-func details(r incident.Row, now time.Time) section {
+func details(r status.Row, now time.Time) section {
 	s := section{tag: "command", title: "COMMAND " + r.Key(), header: []string{"", ""}, wrap: 2}
 	add := func(name, value string) {
 		if value != "" && value != "-" {
@@ -300,8 +300,8 @@ func details(r incident.Row, now time.Time) section {
 }
 
 // keep gives the rows for which is holds.
-func keep(rows []incident.Row, is func(incident.Row) bool) []incident.Row {
-	var out []incident.Row
+func keep(rows []status.Row, is func(status.Row) bool) []status.Row {
+	var out []status.Row
 	for _, r := range rows {
 		if is(r) {
 			out = append(out, r)

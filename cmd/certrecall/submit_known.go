@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"certrecall/worker/incident"
+	"certrecall/worker/status"
 )
 
 // lookUpTimeout bounds the look at what is known: it is a courtesy, and what is
@@ -16,7 +16,7 @@ const lookUpTimeout = time.Minute
 // knownItem is a command that was sent before.
 type knownItem struct {
 	item
-	row incident.Row
+	row status.Row
 }
 
 // lookUp finds which commands were sent before with the same content: they are
@@ -26,12 +26,12 @@ type knownItem struct {
 func (c *submission) lookUp(ctx context.Context, p *process, s session, all batch) (map[string]knownItem, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookUpTimeout)
 	defer cancel()
-	filter := incident.Filter{Source: c.Source}
+	filter := status.Filter{Source: c.Source}
 	if name := all.incident(); name != "several" {
 		filter.Incident = name
 	}
-	var view *incident.View
-	r, err := incident.Open(ctx, s.js, s.names)
+	var view *status.View
+	r, err := status.Open(ctx, s.js, s.names)
 	if err == nil {
 		view, err = r.Load(ctx, filter)
 	}
@@ -47,7 +47,7 @@ func (c *submission) lookUp(ctx context.Context, p *process, s session, all batc
 	for _, it := range all.items {
 		row, found := view.Get(c.Source, it.command.ID, r.Now())
 		switch {
-		case !found || row.State == incident.Invalid:
+		case !found || row.State == status.Invalid:
 		case it.same(row):
 			known[it.command.ID] = knownItem{it, row}
 		default:
@@ -64,7 +64,7 @@ func (c *submission) lookUp(ctx context.Context, p *process, s session, all batc
 
 // same reports whether the command is the known one. Who asks for it is part of
 // the content; a colleague who sends the same file means the same.
-func (it item) same(row incident.Row) bool {
+func (it item) same(row status.Row) bool {
 	if row.Digest == "" {
 		return true
 	}

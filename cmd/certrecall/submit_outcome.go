@@ -13,7 +13,7 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"certrecall/messages"
-	"certrecall/worker/incident"
+	"certrecall/worker/status"
 )
 
 // outcome is a submission on its way: what is to be sent, and what became of it.
@@ -205,7 +205,7 @@ func (o outcome) print(p *process) error {
 // knownSection names what was known, and what to do about what failed.
 func (o outcome) knownSection(short bool) section {
 	s := section{tag: "known", title: "ALREADY KNOWN, NOT SENT AGAIN", header: []string{"line", "command", "state", "since", "requested by"}, right: []int{0}}
-	states := map[incident.State]int{}
+	states := map[status.State]int{}
 	for _, it := range o.all.items {
 		k, ok := o.known[it.command.ID]
 		if !ok {
@@ -221,14 +221,14 @@ func (o outcome) knownSection(short bool) section {
 	}
 	if len(states) > 0 {
 		var parts []string
-		for _, state := range incident.States() {
+		for _, state := range status.States() {
 			if n := states[state]; n > 0 {
 				parts = append(parts, fmt.Sprintf("%d %s", n, state))
 			}
 		}
 		s.note("%s", strings.Join(parts, ", "))
 	}
-	if slices.ContainsFunc(slices.Collect(maps.Keys(states)), incident.State.Failed) {
+	if slices.ContainsFunc(slices.Collect(maps.Keys(states)), status.State.Failed) {
 		s.note("what failed is tried anew by  certrecall dlq replay, or by the same input with --again 2")
 	}
 	return s

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"certrecall/worker/budget"
-	"certrecall/worker/incident"
+	"certrecall/worker/status"
 )
 
 // watchCmd follows commands until all are final.
@@ -84,7 +84,7 @@ type watchOutput interface {
 	// show gets where things stand now; last is the end.
 	show(now progress, last bool)
 	// failed gets a command that ended otherwise than asked.
-	failed(r incident.Row)
+	failed(r status.Row)
 	// close leaves the terminal as it should be.
 	close()
 }
@@ -107,29 +107,29 @@ func (p progress) sums() sums { return totals(p.Counts) }
 
 // watch follows a view.
 type watch struct {
-	reader *incident.Reader
-	view   *incident.View
+	reader *status.Reader
+	view   *status.View
 	limits budget.Limits
 	out    watchOutput
 	every  time.Duration
 
 	// before are the commands that were final at the beginning and are not watched.
-	before map[incident.State]int
-	fleet  incident.Fleet
+	before map[status.State]int
+	fleet  status.Fleet
 	pace   pace
 }
 
-func newWatch(ctx context.Context, s session, f incident.Filter, limits budget.Limits) (*watch, error) {
-	r, err := incident.Open(ctx, s.js, s.names)
+func newWatch(ctx context.Context, s session, f status.Filter, limits budget.Limits) (*watch, error) {
+	r, err := status.Open(ctx, s.js, s.names)
 	if err != nil {
 		return nil, err
 	}
-	w := &watch{reader: r, limits: limits, before: map[incident.State]int{}}
+	w := &watch{reader: r, limits: limits, before: map[status.State]int{}}
 	for deadline := time.Now().Add(firstCommand); ; {
 		if w.view, err = r.Load(ctx, f); err != nil {
 			return nil, err
 		}
-		if w.view.Len() > 0 || f == (incident.Filter{}) {
+		if w.view.Len() > 0 || f == (status.Filter{}) {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -141,7 +141,7 @@ func newWatch(ctx context.Context, s session, f incident.Filter, limits budget.L
 		case <-time.After(drawEvery):
 		}
 	}
-	if f == (incident.Filter{}) {
+	if f == (status.Filter{}) {
 		for state, n := range w.view.Counts() {
 			if state.Final() {
 				w.before[state] = n
@@ -159,11 +159,11 @@ func (w *watch) run(ctx context.Context) error {
 	w.out.show(w.progress(), false)
 	w.tellFailed()
 	following, stop := context.WithCancel(ctx)
-	failures := make(chan incident.Row, 1024)
+	failures := make(chan status.Row, 1024)
 	ended := make(chan error, 1)
 	var follower sync.WaitGroup
 	follower.Go(func() {
-		ended <- w.reader.Follow(following, w.view, func(before incident.State, after incident.Row) {
+		ended <- w.reader.Follow(following, w.view, func(before status.State, after status.Row) {
 			if before != after.State && after.State.Failed() {
 				select {
 				case failures <- after:
@@ -179,7 +179,7 @@ func (w *watch) run(ctx context.Context) error {
 	return err
 }
 
-func (w *watch) loop(ctx context.Context, failures <-chan incident.Row, ended <-chan error) error {
+func (w *watch) loop(ctx context.Context, failures <-chan status.Row, ended <-chan error) error {
 	draw := time.NewTicker(w.every)
 	defer draw.Stop()
 	look := time.NewTicker(drawEvery)
@@ -220,7 +220,7 @@ func (w *watch) tellFailed() {
 	if len(w.before) > 0 {
 		return
 	}
-	for _, r := range w.view.Select(w.reader.Now(), func(r *incident.Row) bool { return r.State.Failed() }) {
+	for _, r := range w.view.Select(w.reader.Now(), func(r *status.Row) bool { return r.State.Failed() }) {
 		w.out.failed(r)
 	}
 }
@@ -246,7 +246,7 @@ func (w *watch) counts() tally {
 }
 
 // tally counts commands by state.
-type tally map[incident.State]int
+type tally map[status.State]int
 
 func (t tally) final() bool {
 	for state := range t {
@@ -258,7 +258,7 @@ func (t tally) final() bool {
 }
 
 // open is how many commands DigiCert has not answered yet.
-func (t tally) open() int { return t[incident.Queued] + t[incident.Accepted] }
+func (t tally) open() int { return t[status.Queued] + t[status.Accepted] }
 
 func (w *watch) progress() progress {
 	counts := w.counts()
@@ -276,14 +276,14 @@ func (w *watch) progress() progress {
 }
 
 // conclude tells how it ended.
-func (w *watch) conclude(failures <-chan incident.Row) error {
+func (w *watch) conclude(failures <-chan status.Row) error {
 	for len(failures) > 0 {
 		w.out.failed(<-failures)
 	}
 	now := w.progress()
 	w.out.show(now, true)
 	// What was retried counts as what became of the later command.
-	if t, cancelled := now.sums(), now.Counts[incident.Cancelled]; t.failed+cancelled > 0 {
+	if t, cancelled := now.sums(), now.Counts[status.Cancelled]; t.failed+cancelled > 0 {
 		return fmt.Errorf("%d of %s: %d failed, %d cancelled", t.failed+cancelled, counted(t.all, "command"), t.failed, cancelled)
 	}
 	return nil
@@ -295,5 +295,5 @@ func (w *watch) unfinished(cause error) error {
 	}
 	now := w.progress()
 	return fmt.Errorf("%w: %d of %d are not, %d of them wait for an administrator",
-		cause, now.Total-now.sums().final, now.Total, now.Counts[incident.Waiting])
+		cause, now.Total-now.sums().final, now.Total, now.Counts[status.Waiting])
 }

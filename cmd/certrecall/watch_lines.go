@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"certrecall/worker/incident"
+	"certrecall/worker/status"
 )
 
 // plainLines is a watch in a pipe: a line when something has changed.
@@ -27,7 +27,7 @@ func (o *plainLines) show(now progress, last bool) {
 		tag = "end"
 	}
 	fields := []string{tag, stamp(now.Time), fmt.Sprintf("final=%d/%d", now.sums().final, now.Total)}
-	for _, state := range incident.States() {
+	for _, state := range status.States() {
 		if n := now.Counts[state]; n > 0 {
 			fields = append(fields, fmt.Sprintf("%s=%d", state, n))
 		}
@@ -41,7 +41,7 @@ func (o *plainLines) show(now progress, last bool) {
 	fmt.Fprintln(o.p.stdout, strings.Join(clean(fields), "\t"))
 }
 
-func (o *plainLines) failed(r incident.Row) {
+func (o *plainLines) failed(r status.Row) {
 	kind, detail := problemOf(r)
 	fields := []string{"failed", number(r.OrderID), number(r.CertificateID), kind, detail, r.Key()}
 	fmt.Fprintln(o.p.stdout, strings.Join(clean(fields), "\t"))
@@ -71,10 +71,10 @@ func (o *jsonLines) show(now progress, last bool) {
 	}{kind, now, now.Left.Seconds()})
 }
 
-func (o *jsonLines) failed(r incident.Row) {
+func (o *jsonLines) failed(r status.Row) {
 	o.line(struct {
-		Type    string       `json:"type"`
-		Command incident.Row `json:"command"`
+		Type    string     `json:"type"`
+		Command status.Row `json:"command"`
 	}{"failed", r})
 }
 

@@ -4,7 +4,7 @@ import (
 	"math"
 	"time"
 
-	"certrecall/worker/incident"
+	"certrecall/worker/status"
 )
 
 // pace reckons how fast DigiCert answers, and how long the rest takes.
@@ -54,7 +54,7 @@ func (p *pace) rate() float64 {
 // left is how long the open commands take: what the budget allows at best, or
 // longer at the rate of late. A rate that the budget could not have allowed is
 // one of commands that need no calls, or of another budget, and counts alone.
-func (p *pace) left(f incident.Fleet, open int) time.Duration {
+func (p *pace) left(f status.Fleet, open int) time.Duration {
 	if open == 0 {
 		return 0
 	}
@@ -74,7 +74,7 @@ func (p *pace) left(f incident.Fleet, open int) time.Duration {
 }
 
 // allowed is how many calls the budget allows at most in a stretch of time.
-func allowed(f incident.Fleet, over time.Duration) int {
+func allowed(f status.Fleet, over time.Duration) int {
 	most := math.MaxInt
 	for _, w := range f.Budget {
 		most = min(most, int(float64(w.Calls)*(1+over.Seconds()/w.Seconds)))

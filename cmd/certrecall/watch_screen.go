@@ -8,7 +8,7 @@ import (
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 
-	"certrecall/worker/incident"
+	"certrecall/worker/status"
 )
 
 // screen is a watch on a terminal: a line with the sum, a bar for each state
@@ -17,7 +17,7 @@ type screen struct {
 	container *mpb.Progress
 	headline  atomic.Pointer[string]
 	head      *mpb.Bar
-	bars      map[incident.State]*mpb.Bar
+	bars      map[status.State]*mpb.Bar
 	failures  int
 }
 
@@ -25,7 +25,7 @@ type screen struct {
 const maxFailureLines = 20
 
 func newScreen(p *process) *screen {
-	s := &screen{container: mpb.New(mpb.WithOutput(p.stdout), mpb.WithWidth(60)), bars: map[incident.State]*mpb.Bar{}}
+	s := &screen{container: mpb.New(mpb.WithOutput(p.stdout), mpb.WithWidth(60)), bars: map[status.State]*mpb.Bar{}}
 	s.headline.Store(new(""))
 	// The first line is a bar without a filler.
 	s.head = s.container.MustAdd(1, nil, mpb.BarPriority(0),
@@ -41,14 +41,14 @@ func (s *screen) show(now progress, last bool) {
 		}
 		parts = append(parts, "about "+span(now.Left)+" left")
 	}
-	if n := now.Counts[incident.Waiting]; n > 0 {
+	if n := now.Counts[status.Waiting]; n > 0 {
 		parts = append(parts, fmt.Sprintf("%d wait for an administrator", n))
 	}
 	if now.Held != "" {
 		parts = append(parts, now.Held)
 	}
 	s.headline.Store(new(clean([]string{strings.Join(parts, "   ")})[0]))
-	for i, state := range incident.States() {
+	for i, state := range status.States() {
 		n, bar := now.Counts[state], s.bars[state]
 		if bar == nil {
 			if n == 0 {
@@ -64,7 +64,7 @@ func (s *screen) show(now progress, last bool) {
 	}
 }
 
-func (s *screen) failed(r incident.Row) {
+func (s *screen) failed(r status.Row) {
 	if s.failures++; s.failures > maxFailureLines {
 		return
 	}

@@ -1,4 +1,4 @@
-package incident_test
+package status_test
 
 import (
 	"context"
@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"certrecall/messages"
-	"certrecall/worker/incident"
+	"certrecall/worker/status"
 )
 
 func TestFollowKeepsAViewUpToDateThroughARestart(t *testing.T) {
@@ -17,22 +17,22 @@ func TestFollowKeepsAViewUpToDateThroughARestart(t *testing.T) {
 	s.send(a)
 	s.say(a, messages.EventRevokeAccepted)
 	r := s.reader()
-	v, err := r.Load(t.Context(), incident.Filter{Incident: "INC-1"})
+	v, err := r.Load(t.Context(), status.Filter{Incident: "INC-1"})
 	if err != nil {
 		t.Fatal(err)
 	}
 
 	type change struct {
-		before incident.State
+		before status.State
 		id     string
-		after  incident.State
+		after  status.State
 	}
 	var mu sync.Mutex
 	var changes []change
 	ctx, cancel := context.WithCancel(t.Context())
 	var followed sync.WaitGroup
 	followed.Go(func() {
-		err := r.Follow(ctx, v, func(before incident.State, after incident.Row) {
+		err := r.Follow(ctx, v, func(before status.State, after status.Row) {
 			mu.Lock()
 			defer mu.Unlock()
 			changes = append(changes, change{before, after.ID, after.State})
@@ -50,24 +50,24 @@ func TestFollowKeepsAViewUpToDateThroughARestart(t *testing.T) {
 	}
 
 	s.say(a, messages.EventRevoked, func(e *messages.Event) { e.Status = "revoked" })
-	within(t, "the end of a", seen(change{incident.Accepted, "a", incident.Revoked}))
+	within(t, "the end of a", seen(change{status.Accepted, "a", status.Revoked}))
 
 	s.send(b)
 	if err := r.Refresh(t.Context(), v); err != nil {
 		t.Fatal(err)
 	}
-	if row, ok := v.Get("cli", "b", time.Now()); !ok || row.State != incident.Queued {
+	if row, ok := v.Get("cli", "b", time.Now()); !ok || row.State != status.Queued {
 		t.Errorf("after a refresh b is %+v", row)
 	}
 
 	s.server.Restart()
 	within(t, "an answer of the server", func() bool { _, err := s.stores.Events.Info(t.Context()); return err == nil })
 	s.say(c, messages.EventRevokeFailed, failedWith(messages.ErrorRefused, "no"))
-	within(t, "c after a restart", seen(change{"", "c", incident.Failed}))
+	within(t, "c after a restart", seen(change{"", "c", status.Failed}))
 
 	cancel()
 	followed.Wait()
-	if counts := v.Counts(); len(counts) != 3 || counts[incident.Revoked] != 1 || counts[incident.Queued] != 1 || counts[incident.Failed] != 1 {
+	if counts := v.Counts(); len(counts) != 3 || counts[status.Revoked] != 1 || counts[status.Queued] != 1 || counts[status.Failed] != 1 {
 		t.Errorf("counts %v", counts)
 	}
 	mu.Lock()

@@ -1,4 +1,4 @@
-package incident_test
+package status_test
 
 import (
 	"encoding/json"
@@ -10,8 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"certrecall/messages"
-	"certrecall/worker/incident"
 	"certrecall/worker/ledger"
+	"certrecall/worker/status"
 )
 
 func TestCommandIsFollowedThroughItsStates(t *testing.T) {
@@ -20,32 +20,32 @@ func TestCommandIsFollowedThroughItsStates(t *testing.T) {
 	c := revocation("INC-1-revoke-17", 17)
 	c.CertificateID, c.RevocationReason, c.SkipApproval = 171, messages.ReasonKeyCompromise, true
 	c.Deadline = time.Date(2300, 1, 1, 0, 0, 0, 0, time.UTC)
-	want := incident.Row{
+	want := status.Row{
 		Source: "cli", ID: c.ID, Lane: messages.LaneRevoke, Action: messages.ActionRevoke, OrderID: 17, CertificateID: 171,
 		Incident: "INC-1", Comments: "key leaked", Reason: messages.ReasonKeyCompromise, SkipApproval: true,
 		RequestedBy: "ada", Deadline: c.Deadline, Digest: c.Digest(),
 	}
-	check := func(what string, want incident.Row) {
+	check := func(what string, want status.Row) {
 		t.Helper()
-		v := s.load(incident.Filter{Incident: "INC-1"})
-		if diff := cmp.Diff(want, only(t, v), cmpopts.IgnoreUnexported(incident.Row{})); diff != "" {
+		v := s.load(status.Filter{Incident: "INC-1"})
+		if diff := cmp.Diff(want, only(t, v), cmpopts.IgnoreUnexported(status.Row{})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", what, diff)
 		}
-		if diff := cmp.Diff(map[incident.State]int{want.State: 1}, v.Counts()); diff != "" {
+		if diff := cmp.Diff(map[status.State]int{want.State: 1}, v.Counts()); diff != "" {
 			t.Errorf("%s, counts (-want +got):\n%s", what, diff)
 		}
 	}
 
 	s.send(c)
-	queued := only(t, s.load(incident.Filter{}))
-	want.State, want.Since, want.Received = incident.Queued, queued.Received, queued.Received
+	queued := only(t, s.load(status.Filter{}))
+	want.State, want.Since, want.Received = status.Queued, queued.Received, queued.Received
 	if time.Since(queued.Received).Abs() > time.Minute {
 		t.Errorf("received at %v", queued.Received)
 	}
 	check("queued", want)
 
 	e := s.say(c, messages.EventRevokeAccepted)
-	want.State, want.Since, want.Received, want.Accepted = incident.Accepted, e.Time, e.ReceivedAt, e.Time
+	want.State, want.Since, want.Received, want.Accepted = status.Accepted, e.Time, e.ReceivedAt, e.Time
 	check("accepted", want)
 
 	e = s.say(c, messages.EventRevokeRequested, func(e *messages.Event) {
@@ -53,7 +53,7 @@ func TestCommandIsFollowedThroughItsStates(t *testing.T) {
 		e.Request = json.RawMessage(`{"id":900,"status":"pending"}`)
 	})
 	s.take(messages.LaneRevoke)
-	want.State, want.Since, want.Requested = incident.Waiting, e.Time, e.Time
+	want.State, want.Since, want.Requested = status.Waiting, e.Time, e.Time
 	want.RequestID, want.Status, want.Attempts = 900, "pending", 1
 	check("waiting", want)
 
@@ -62,8 +62,8 @@ func TestCommandIsFollowedThroughItsStates(t *testing.T) {
 		e.Request = json.RawMessage(`{"id":900,"date_processed":"2026-03-01T10:00:00+01:00","processor_comment":"ok",
 			"processor":{"first_name":"Grace","last_name":"Hopper","email":"grace@example.com"}}`)
 	})
-	want.State, want.Since, want.Finished, want.Status = incident.Revoked, e.Time, e.Time, "approved"
-	want.Decision = incident.Decision{
+	want.State, want.Since, want.Finished, want.Status = status.Revoked, e.Time, e.Time, "approved"
+	want.Decision = status.Decision{
 		By: "Grace Hopper <grace@example.com>", At: time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC), Comment: "ok",
 	}
 	check("revoked", want)
@@ -77,33 +77,33 @@ func TestEachFinalEventHasItsState(t *testing.T) {
 	}
 	list := func(e *messages.Event) { e.Certificates, e.Count = json.RawMessage(`[]`), new(0) }
 	same := func(c messages.Command) messages.Command { return c }
-	want := map[incident.State]int{}
+	want := map[status.State]int{}
 	for i, test := range []struct {
 		event  messages.EventName
-		state  incident.State
+		state  status.State
 		as     func(messages.Command) messages.Command
 		change func(*messages.Event)
 	}{
-		{messages.EventRevoked, incident.Revoked, same, func(e *messages.Event) { e.Status = "revoked" }},
-		{messages.EventRevokeRejected, incident.Rejected, same, failedWith(messages.ErrorApprovalRejected, "no")},
-		{messages.EventRevokeFailed, incident.Failed, same, failedWith(messages.ErrorRefused, "no")},
-		{messages.EventRevokeCancelled, incident.Cancelled, same, func(*messages.Event) {}},
-		{messages.EventRevokePlanned, incident.Planned, same, func(e *messages.Event) {
+		{messages.EventRevoked, status.Revoked, same, func(e *messages.Event) { e.Status = "revoked" }},
+		{messages.EventRevokeRejected, status.Rejected, same, failedWith(messages.ErrorApprovalRejected, "no")},
+		{messages.EventRevokeFailed, status.Failed, same, failedWith(messages.ErrorRefused, "no")},
+		{messages.EventRevokeCancelled, status.Cancelled, same, func(*messages.Event) {}},
+		{messages.EventRevokePlanned, status.Planned, same, func(e *messages.Event) {
 			list(e)
 			e.OrderStatus, e.ApprovalNeeded = "issued", new(true)
 		}},
-		{messages.EventDuplicatesListed, incident.Listed, listing, list},
-		{messages.EventListDuplicatesFailed, incident.Failed, listing, failedWith(messages.ErrorOrderNotFound, "no")},
-		{messages.EventListDuplicatesCancelled, incident.Cancelled, listing, func(*messages.Event) {}},
-		{messages.EventCommandRejected, incident.Invalid, same, failedWith(messages.ErrorInvalidCommand, "no")},
+		{messages.EventDuplicatesListed, status.Listed, listing, list},
+		{messages.EventListDuplicatesFailed, status.Failed, listing, failedWith(messages.ErrorOrderNotFound, "no")},
+		{messages.EventListDuplicatesCancelled, status.Cancelled, listing, func(*messages.Event) {}},
+		{messages.EventCommandRejected, status.Invalid, same, failedWith(messages.ErrorInvalidCommand, "no")},
 	} {
 		c := test.as(revocation(fmt.Sprintf("c-%d", i), int64(100+i)))
 		s.say(c, test.event, test.change)
-		row := only(t, s.load(incident.Filter{Source: "cli", ID: c.ID}))
+		row := only(t, s.load(status.Filter{Source: "cli", ID: c.ID}))
 		if row.State != test.state || !row.State.Final() || row.Finished.IsZero() {
 			t.Errorf("%s: state %q, finished at %v, want %q", test.event, row.State, row.Finished, test.state)
 		}
-		if well := test.state == incident.Revoked || test.state == incident.Planned || test.state == incident.Listed; row.State.Well() != well {
+		if well := test.state == status.Revoked || test.state == status.Planned || test.state == status.Listed; row.State.Well() != well {
 			t.Errorf("%s: well is %v", test.event, row.State.Well())
 		}
 		if row.State.Failed() != (row.Error != nil) {
@@ -111,7 +111,7 @@ func TestEachFinalEventHasItsState(t *testing.T) {
 		}
 		want[test.state]++
 	}
-	if diff := cmp.Diff(want, s.load(incident.Filter{}).Counts()); diff != "" {
+	if diff := cmp.Diff(want, s.load(status.Filter{}).Counts()); diff != "" {
 		t.Errorf("counts (-want +got):\n%s", diff)
 	}
 }
@@ -129,17 +129,17 @@ func TestFilterSelects(t *testing.T) {
 	}
 	s.send(queued)
 	for _, test := range []struct {
-		filter incident.Filter
+		filter status.Filter
 		want   []string
 	}{
-		{incident.Filter{}, []string{"cli/INC-1", "cli/a", "cli/q", "soar/b"}},
-		{incident.Filter{Incident: "INC-1"}, []string{"cli/a", "cli/q"}},
-		{incident.Filter{Incident: "INC-2"}, []string{"soar/b"}},
-		{incident.Filter{Source: "cli"}, []string{"cli/INC-1", "cli/a", "cli/q"}},
-		{incident.Filter{Source: "cli", ID: "a"}, []string{"cli/a"}},
-		{incident.Filter{OrderID: 1}, []string{"cli/a", "cli/q"}},
-		{incident.Filter{OrderID: 12}, []string{"soar/b"}},
-		{incident.Filter{OrderID: 1, Source: "soar"}, nil},
+		{status.Filter{}, []string{"cli/INC-1", "cli/a", "cli/q", "soar/b"}},
+		{status.Filter{Incident: "INC-1"}, []string{"cli/a", "cli/q"}},
+		{status.Filter{Incident: "INC-2"}, []string{"soar/b"}},
+		{status.Filter{Source: "cli"}, []string{"cli/INC-1", "cli/a", "cli/q"}},
+		{status.Filter{Source: "cli", ID: "a"}, []string{"cli/a"}},
+		{status.Filter{OrderID: 1}, []string{"cli/a", "cli/q"}},
+		{status.Filter{OrderID: 12}, []string{"soar/b"}},
+		{status.Filter{OrderID: 1, Source: "soar"}, nil},
 	} {
 		var got []string
 		for _, r := range s.load(test.filter).Rows(time.Now()) {
@@ -157,19 +157,19 @@ func TestCorrectedCommandGoesOnUnderTheIDOfARejectedMessage(t *testing.T) {
 	c := revocation("a", 1)
 	rejected := s.say(c, messages.EventCommandRejected, failedWith(messages.ErrorInvalidCommand, "comments: missing"))
 	letter := s.bury(c, rejected)
-	if row := only(t, s.load(incident.Filter{})); row.State != incident.Invalid || row.DeadLetter != letter {
+	if row := only(t, s.load(status.Filter{})); row.State != status.Invalid || row.DeadLetter != letter {
 		t.Errorf("state %q, dead letter %d, want invalid and %d", row.State, row.DeadLetter, letter)
 	}
 	s.send(c)
-	if row := only(t, s.load(incident.Filter{})); row.State != incident.Queued || row.Error != nil {
+	if row := only(t, s.load(status.Filter{})); row.State != status.Queued || row.Error != nil {
 		t.Errorf("corrected and queued: state %q, error %v", row.State, row.Error)
 	}
 	s.say(c, messages.EventRevokeAccepted)
-	v := s.load(incident.Filter{})
-	if row := only(t, v); row.State != incident.Accepted || row.Error != nil || row.DeadLetter != 0 || !row.Finished.IsZero() {
+	v := s.load(status.Filter{})
+	if row := only(t, v); row.State != status.Accepted || row.Error != nil || row.DeadLetter != 0 || !row.Finished.IsZero() {
 		t.Errorf("corrected and accepted: %+v", row)
 	}
-	if diff := cmp.Diff(map[incident.State]int{incident.Accepted: 1}, v.Counts()); diff != "" {
+	if diff := cmp.Diff(map[status.State]int{status.Accepted: 1}, v.Counts()); diff != "" {
 		t.Errorf("counts (-want +got):\n%s", diff)
 	}
 }
@@ -185,7 +185,7 @@ func TestLaterCommandForTheSameStandsInThePlaceOfOneThatFailed(t *testing.T) {
 	letter := s.bury(failed, s.say(failed, messages.EventRevokeFailed, failedWith(messages.ErrorRefused, "no")))
 	s.received = s.received.Add(time.Second)
 	s.say(plan, messages.EventRevokeFailed, failedWith(messages.ErrorGaveUp, "no"))
-	if row, _ := s.load(incident.Filter{}).Get("cli", "a", time.Now()); row.State != incident.Failed {
+	if row, _ := s.load(status.Filter{}).Get("cli", "a", time.Now()); row.State != status.Failed {
 		t.Errorf("%s after a later plan", row.State)
 	}
 	s.received = s.received.Add(time.Second)
@@ -196,12 +196,12 @@ func TestLaterCommandForTheSameStandsInThePlaceOfOneThatFailed(t *testing.T) {
 		func() { s.say(replay, messages.EventRevoked, func(e *messages.Event) { e.Status = "revoked" }) },
 	} {
 		step()
-		v := s.load(incident.Filter{Incident: "INC-1"})
+		v := s.load(status.Filter{Incident: "INC-1"})
 		row, _ := v.Get("cli", "a", time.Now())
-		if row.State != incident.Retried || row.RetriedAs != replay.ID || row.DeadLetter != letter || row.Error == nil {
+		if row.State != status.Retried || row.RetriedAs != replay.ID || row.DeadLetter != letter || row.Error == nil {
 			t.Errorf("%+v", row)
 		}
-		if row, _ := v.Get("cli", "b", time.Now()); row.State != incident.Failed {
+		if row, _ := v.Get("cli", "b", time.Now()); row.State != status.Failed {
 			t.Errorf("another order is %s", row.State)
 		}
 	}
@@ -210,8 +210,8 @@ func TestLaterCommandForTheSameStandsInThePlaceOfOneThatFailed(t *testing.T) {
 	s.received = s.received.Add(time.Second)
 	s.say(again, messages.EventRevokeAccepted)
 	s.say(again, messages.EventRevokeFailed, failedWith(messages.ErrorRefused, "no"))
-	want := map[incident.State]int{incident.Failed: 2, incident.Revoked: 1, incident.Retried: 2}
-	if diff := cmp.Diff(want, s.load(incident.Filter{}).Counts()); diff != "" {
+	want := map[status.State]int{status.Failed: 2, status.Revoked: 1, status.Retried: 2}
+	if diff := cmp.Diff(want, s.load(status.Filter{}).Counts()); diff != "" {
 		t.Errorf("counts (-want +got):\n%s", diff)
 	}
 }
@@ -233,16 +233,16 @@ func TestParkedCommandIsSeenWithoutItsEvents(t *testing.T) {
 	if err := l.Wait(t.Context(), key); err != nil {
 		t.Fatal(err)
 	}
-	row := only(t, s.load(incident.Filter{Incident: "INC-1"}))
-	if row.State != incident.Waiting || !row.Since.Equal(since) || row.RequestID != 900 || row.Comments != "key leaked" {
+	row := only(t, s.load(status.Filter{Incident: "INC-1"}))
+	if row.State != status.Waiting || !row.Since.Equal(since) || row.RequestID != 900 || row.Comments != "key leaked" {
 		t.Errorf("%+v", row)
 	}
-	if v := s.load(incident.Filter{Incident: "INC-2"}); v.Len() != 0 {
+	if v := s.load(status.Filter{Incident: "INC-2"}); v.Len() != 0 {
 		t.Errorf("%d rows of another incident", v.Len())
 	}
 	// A key that outlives its command for a moment says nothing.
 	s.say(c, messages.EventRevoked, func(e *messages.Event) { e.Status = "approved" })
-	if row := only(t, s.load(incident.Filter{})); row.State != incident.Revoked {
+	if row := only(t, s.load(status.Filter{})); row.State != status.Revoked {
 		t.Errorf("state %q after the final event", row.State)
 	}
 }
@@ -255,7 +255,7 @@ func TestOverdueIsWhatHasNoFinalEventByItsDeadline(t *testing.T) {
 	late.Deadline, inTime.Deadline = deadline, deadline
 	s.say(late, messages.EventRevokeAccepted)
 	s.say(inTime, messages.EventRevoked, func(e *messages.Event) { e.Status = "revoked" })
-	v := s.load(incident.Filter{})
+	v := s.load(status.Filter{})
 	for now, want := range map[time.Time]bool{deadline.Add(-time.Second): false, deadline.Add(time.Second): true} {
 		if row, ok := v.Get("cli", "late", now); !ok || row.Overdue != want {
 			t.Errorf("late at %v: overdue is %v, want %v", now, row.Overdue, want)
@@ -282,7 +282,7 @@ func TestSentTellsWhatNothingCallsBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := s.reader()
-	for _, row := range s.load(incident.Filter{}).Rows(time.Now()) {
+	for _, row := range s.load(status.Filter{}).Rows(time.Now()) {
 		got, err := r.Sent(t.Context(), row)
 		if err != nil {
 			t.Fatal(err)

@@ -1,4 +1,4 @@
-package incident_test
+package status_test
 
 import (
 	"testing"
@@ -8,7 +8,7 @@ import (
 
 	"certrecall/messages"
 	"certrecall/worker/budget"
-	"certrecall/worker/incident"
+	"certrecall/worker/status"
 )
 
 func unused(t testing.TB, limits string) []budget.WindowUse {
@@ -47,7 +47,7 @@ func TestEstimateIsWhatTheWindowsAllowAtBest(t *testing.T) {
 		{"listings", unused(t, limits), 0, 81, 5500 * time.Millisecond, 5500 * time.Millisecond},
 		{"listings come last", unused(t, limits), 100, 1, 5500 * time.Millisecond, 5500 * time.Millisecond},
 	} {
-		got := incident.Estimate(test.use, budget.DefaultListingShare, test.revocations, test.listings)
+		got := status.Estimate(test.use, budget.DefaultListingShare, test.revocations, test.listings)
 		if got < test.low || got > test.high {
 			t.Errorf("%s: %v, want %v to %v", test.what, got, test.low, test.high)
 		}
@@ -64,14 +64,14 @@ func TestEstimateNeverShrinksWithMoreWork(t *testing.T) {
 			use = append(use, budget.WindowUse{Window: w, Used: used, Left: max(0, w.Calls-used)})
 		}
 		n, m := rapid.IntRange(0, 200).Draw(t, "revocations"), rapid.IntRange(0, 50).Draw(t, "listings")
-		now := incident.Estimate(use, 0.8, n, m)
+		now := status.Estimate(use, 0.8, n, m)
 		if now < 0 {
 			t.Fatalf("%v", now)
 		}
-		if more := incident.Estimate(use, 0.8, n+1, m); more < now {
+		if more := status.Estimate(use, 0.8, n+1, m); more < now {
 			t.Fatalf("%d revocations take %v, one more %v", n, now, more)
 		}
-		if more := incident.Estimate(use, 0.8, n, m+1); more < now {
+		if more := status.Estimate(use, 0.8, n, m+1); more < now {
 			t.Fatalf("%d listings take %v, one more %v", m, now, more)
 		}
 	})
@@ -94,13 +94,13 @@ func TestCallsAheadCountsWhatIsServedBefore(t *testing.T) {
 	s.send(other("o2", messages.LaneRevoke))         // after ours
 	s.send(other("o3", messages.LaneRevokeUrgent))   // overtakes: 1
 	s.send(other("o4", messages.LaneListDuplicates)) // after ours
-	if n, m := s.load(incident.Filter{Incident: "INC-1"}).Calls(); n != 6 || m != 0 {
+	if n, m := s.load(status.Filter{Incident: "INC-1"}).Calls(); n != 6 || m != 0 {
 		t.Errorf("%d revocations and %d listings before the end of the incident, want 6 and 0", n, m)
 	}
-	if n, m := s.load(incident.Filter{}).Calls(); n != 7 || m != 1 {
+	if n, m := s.load(status.Filter{}).Calls(); n != 7 || m != 1 {
 		t.Errorf("%d revocations and %d listings in all, want 7 and 1", n, m)
 	}
-	if n, m := s.load(incident.Filter{Incident: "INC-3"}).Calls(); n != 0 || m != 0 {
+	if n, m := s.load(status.Filter{Incident: "INC-3"}).Calls(); n != 0 || m != 0 {
 		t.Errorf("%d revocations and %d listings of nothing", n, m)
 	}
 }

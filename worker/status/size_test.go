@@ -1,4 +1,4 @@
-package incident_test
+package status_test
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"certrecall/messages"
-	"certrecall/worker/incident"
+	"certrecall/worker/status"
 )
 
 // fill stores n commands, of which two thirds are answered: each of those has
@@ -57,11 +57,11 @@ func TestEveryCommandOfManyIsCountedOnce(t *testing.T) {
 	s := newSite(t)
 	const n = 3000
 	s.fill(n)
-	counts := s.load(incident.Filter{Incident: "INC-1"}).Counts()
-	if counts[incident.Queued] != n/3 || counts[incident.Queued]+counts[incident.Revoked]+counts[incident.Failed] != n {
+	counts := s.load(status.Filter{Incident: "INC-1"}).Counts()
+	if counts[status.Queued] != n/3 || counts[status.Queued]+counts[status.Revoked]+counts[status.Failed] != n {
 		t.Errorf("counts %v of %d commands", counts, n)
 	}
-	if v := s.load(incident.Filter{Incident: "INC-2"}); v.Len() != 0 {
+	if v := s.load(status.Filter{Incident: "INC-2"}); v.Len() != 0 {
 		t.Errorf("%d commands of another incident", v.Len())
 	}
 }
@@ -79,7 +79,7 @@ func BenchmarkLoad(b *testing.B) {
 				var before, after runtime.MemStats
 				runtime.GC()
 				runtime.ReadMemStats(&before)
-				v, err := r.Load(b.Context(), incident.Filter{Incident: name})
+				v, err := r.Load(b.Context(), status.Filter{Incident: name})
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -1,4 +1,4 @@
-package incident_test
+package status_test
 
 import (
 	"context"
@@ -10,8 +10,8 @@ import (
 	"go.uber.org/goleak"
 
 	"certrecall/messages"
-	"certrecall/worker/incident"
 	"certrecall/worker/natstest"
+	"certrecall/worker/status"
 	"certrecall/worker/streams"
 )
 
@@ -49,16 +49,16 @@ func newSite(t testing.TB) *site {
 	return s
 }
 
-func (s *site) reader() *incident.Reader {
+func (s *site) reader() *status.Reader {
 	s.t.Helper()
-	r, err := incident.Open(s.t.Context(), s.js, s.names)
+	r, err := status.Open(s.t.Context(), s.js, s.names)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	return r
 }
 
-func (s *site) load(f incident.Filter) *incident.View {
+func (s *site) load(f status.Filter) *status.View {
 	s.t.Helper()
 	v, err := s.reader().Load(s.t.Context(), f)
 	if err != nil {
@@ -144,7 +144,7 @@ func failedWith(t messages.ErrorType, detail string) func(*messages.Event) {
 }
 
 // only gives the single row of a view.
-func only(t testing.TB, v *incident.View) incident.Row {
+func only(t testing.TB, v *status.View) status.Row {
 	t.Helper()
 	rows := v.Rows(time.Now())
 	if len(rows) != 1 {

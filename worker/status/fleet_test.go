@@ -1,4 +1,4 @@
-package incident_test
+package status_test
 
 import (
 	"strings"
@@ -11,7 +11,7 @@ import (
 	"certrecall/messages"
 	"certrecall/worker/budget"
 	"certrecall/worker/gate"
-	"certrecall/worker/incident"
+	"certrecall/worker/status"
 )
 
 func TestFleetTellsLanesBudgetAndPauses(t *testing.T) {
@@ -31,17 +31,17 @@ func TestFleetTellsLanesBudgetAndPauses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := incident.Fleet{
-		Lanes: []incident.LaneState{
+	want := status.Fleet{
+		Lanes: []status.LaneState{
 			{Lane: messages.LaneRevokeUrgent}, {Lane: messages.LaneRevoke, Pending: 2}, {Lane: messages.LaneListDuplicates},
 		},
-		Budget:      []incident.Window{{Calls: 100, Seconds: 5, Left: 100}},
-		Pauses:      []incident.Pause{{Kind: gate.Listings, By: "ada", Reason: "quiet"}},
+		Budget:      []status.Window{{Calls: 100, Seconds: 5, Left: 100}},
+		Pauses:      []status.Pause{{Kind: gate.Listings, By: "ada", Reason: "quiet"}},
 		DeadLetters: 1,
 	}
-	if diff := cmp.Diff(want, f, cmpopts.IgnoreUnexported(incident.Fleet{}), cmpopts.EquateApproxTime(time.Minute),
-		cmpopts.IgnoreFields(incident.Fleet{}, "At"), cmpopts.IgnoreFields(incident.LaneState{}, "Oldest"),
-		cmpopts.IgnoreFields(incident.Pause{}, "Since")); diff != "" {
+	if diff := cmp.Diff(want, f, cmpopts.IgnoreUnexported(status.Fleet{}), cmpopts.EquateApproxTime(time.Minute),
+		cmpopts.IgnoreFields(status.Fleet{}, "At"), cmpopts.IgnoreFields(status.LaneState{}, "Oldest"),
+		cmpopts.IgnoreFields(status.Pause{}, "Since")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	for _, l := range f.Lanes {
@@ -63,7 +63,7 @@ func TestOpenNamesWhatIsMissing(t *testing.T) {
 	if err := s.js.DeleteStream(t.Context(), s.names.EventsStream()); err != nil {
 		t.Fatal(err)
 	}
-	_, err := incident.Open(t.Context(), s.js, s.names)
+	_, err := status.Open(t.Context(), s.js, s.names)
 	if err == nil || !strings.Contains(err.Error(), s.names.EventsStream()) {
 		t.Errorf("error %v, want one that names %s", err, s.names.EventsStream())
 	}

@@ -1,8 +1,8 @@
-// Package incident tells where things stand: which commands there are, what
+// Package status tells where things stand: which commands there are, what
 // became of each, what waits for whom, and how long the rest will take.
 //
-//	r, err := incident.Open(ctx, js, names)
-//	v, err := r.Load(ctx, incident.Filter{Incident: "INC-42"})
+//	r, err := status.Open(ctx, js, names)
+//	v, err := r.Load(ctx, status.Filter{Incident: "INC-42"})
 //	fmt.Println(v.Counts(), v.Failed())
 //	err = r.Follow(ctx, v, changed) // and stays up to date
 //
@@ -36,4 +36,4 @@
 //
 // Nothing is lost: there is nothing to lose. The consumers are ordered ones
 // that the server forgets by itself.
-package incident
+package status
