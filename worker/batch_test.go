@@ -99,7 +99,7 @@ func TestPauseEndsWidePulls(t *testing.T) {
 		if n := w.allPuts(); n != 8 {
 			t.Errorf("%d calls, want the 8 that had begun", n)
 		}
-		if err := gate.Resume(t.Context(), w.control(), gate.Both); err != nil {
+		if err := gate.Resume(t.Context(), w.control(), gate.Both, gate.Order{By: "operator", Reason: "seen"}); err != nil {
 			t.Fatal(err)
 		}
 		w.answeredOnce("a", 40, 2*time.Minute)

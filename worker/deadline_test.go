@@ -66,7 +66,7 @@ func TestOverdueWhileNothingIsBegun(t *testing.T) {
 				w.waitFor("soar", "a", messages.EventRevokeOverdue, 8*time.Minute)
 				w.sim.ClearFaults()
 				w.sim.SetKeys([]string{testKey}, nil, nil)
-				if err := gate.Resume(t.Context(), w.control(), gate.Revocations); err != nil {
+				if err := gate.Resume(t.Context(), w.control(), gate.Revocations, gate.Order{By: "operator", Reason: "seen"}); err != nil {
 					t.Fatal(err)
 				}
 				e := w.waitFor("soar", "a", messages.EventRevokeRequested, 10*time.Minute)

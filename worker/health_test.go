@@ -44,7 +44,7 @@ func TestHealthEndpoints(t *testing.T) {
 			if code != http.StatusOK || !r.Ready || len(r.Reasons) != 1 || r.Reasons[0].Gate != want || !strings.Contains(r.Reasons[0].Detail, "look first") || r.Reasons[0].Since.IsZero() {
 				t.Errorf("/readyz: %d %s", code, body)
 			}
-			if err := gate.Resume(t.Context(), w.control(), kind); err != nil {
+			if err := gate.Resume(t.Context(), w.control(), kind, gate.Order{By: "operator", Reason: "seen"}); err != nil {
 				t.Fatal(err)
 			}
 			w.pass(time.Second)

@@ -104,7 +104,7 @@ func TestPauseIsNotCounted(t *testing.T) {
 		if n := len(w.puts(4711)); n != before {
 			t.Errorf("%d PUTs while paused", n-before)
 		}
-		if err := gate.Resume(t.Context(), w.control(), gate.Revocations); err != nil {
+		if err := gate.Resume(t.Context(), w.control(), gate.Revocations, gate.Order{By: "operator", Reason: "seen"}); err != nil {
 			t.Fatal(err)
 		}
 		if e := w.waitFor("soar", "a", messages.EventRevokeRequested, 5*time.Minute); e.Attempts != 3 {

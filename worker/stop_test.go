@@ -92,7 +92,7 @@ func TestCancelledBeforeAnythingIsSent(t *testing.T) {
 				t.Errorf("while paused: %s %s", c.Method, c.Path)
 			}
 		}
-		if err := gate.Resume(t.Context(), w.control(), gate.Both); err != nil {
+		if err := gate.Resume(t.Context(), w.control(), gate.Both, gate.Order{By: "operator", Reason: "seen"}); err != nil {
 			t.Fatal(err)
 		}
 		e := w.waitFor("soar", "a", messages.EventRevokeCancelled, time.Minute)

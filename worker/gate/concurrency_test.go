@@ -50,7 +50,7 @@ func TestGatesUnderConcurrentUse(t *testing.T) {
 		})
 		loop(2*time.Second, func() {
 			if Pause(t.Context(), b.kv, Listings, operator) == nil {
-				_ = Resume(t.Context(), b.kv, Listings)
+				_ = Resume(t.Context(), b.kv, Listings, operator)
 			}
 		})
 		wg.Wait()

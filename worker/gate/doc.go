@@ -9,9 +9,10 @@
 //
 // # The gates
 //
-//   - [Paused]: an operator said so, for revocations, listings or both. Read
-//     from keys "pause.…" of the control bucket. Nothing starts before they
-//     were read once. A pause whose text cannot be read is a pause.
+//   - [Paused]: an operator said so, for revocations, listings or both, and
+//     nobody said later that it is open. Read from the statements in the control
+//     bucket (package statements). Nothing starts before they were read once. A
+//     pause whose text cannot be read is a pause.
 //   - [NotBefore]: DigiCert answered 429 to somebody of the fleet.
 //   - [Circuit]: calls for at least three different orders failed, with no
 //     success of any call between. One order that always fails can never close
@@ -29,8 +30,8 @@
 //
 // # Cancellations
 //
-// Keys "cancel.…" of the same bucket stop commands by incident, source, order
-// or id: every command that the stream stored at or before the moment the
+// Statements of the same bucket stop commands by incident, source, order or
+// name: every command that the stream stored at or before the moment the
 // cancellation was stored, both by the server's clock. A later one is a new
 // decision of its producer. See [Gates.Cancelled] and [Cancel].
 //

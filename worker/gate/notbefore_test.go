@@ -67,7 +67,7 @@ func TestClosedForCountsWhatIsNobodysFault(t *testing.T) {
 		pass(time.Hour)
 		b.setNotBefore(time.Now().Add(30 * time.Minute))
 		pass(time.Hour)
-		if err := Resume(ctx, b.kv, Revocations); err != nil {
+		if err := Resume(ctx, b.kv, Revocations, operator); err != nil {
 			t.Fatal(err)
 		}
 		pass(time.Hour)

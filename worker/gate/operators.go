@@ -3,44 +3,23 @@ package gate
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"certrecall/messages"
+	"certrecall/worker/statements"
 )
 
-// Bounds of what an operator says, in characters.
-const (
-	maxBy     = 256
-	maxReason = 1000
-)
-
-// Order is an operator's word: who gives it, and why. Both are required; both
-// are shown wherever the pause or the cancellation is.
+// Order is an operator's word: who gives it, and why. Both are shown wherever
+// the pause or the cancellation is.
 type Order struct{ By, Reason string }
 
 func (o Order) validate() error {
-	return errors.Join(validText("who gives the order (by)", o.By, maxBy), validText("the reason", o.Reason, maxReason))
-}
-
-func validText(what, s string, longest int) error {
-	switch {
-	case strings.TrimSpace(s) == "":
-		return fmt.Errorf("%s is missing", what)
-	case !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl):
-		return fmt.Errorf("%s holds control characters or is not UTF-8", what)
-	case utf8.RuneCountInString(s) > longest:
-		return fmt.Errorf("%s is longer than %d characters", what, longest)
-	}
-	return nil
+	return errors.Join(statements.ValidOperator(o.By), statements.ValidReason(o.Reason))
 }
 
 // PauseInfo is a pause in force.
@@ -60,53 +39,57 @@ type Cancellation struct {
 // Pause stops the calls of a kind, in the whole fleet, until Resume. Both
 // pauses both kinds. A pause in force is given anew.
 func Pause(ctx context.Context, kv jetstream.KeyValue, k Kind, o Order) error {
-	keys, err := pauseKeys(k)
+	kinds, err := kindsOf(k)
 	if err := errors.Join(err, o.validate()); err != nil {
 		return err
 	}
-	value, err := json.Marshal(word(o))
-	if err != nil {
-		return fmt.Errorf("encoding the pause: %w", err)
-	}
-	for _, key := range keys {
-		if _, err := kv.Put(ctx, key, value); err != nil {
-			return fmt.Errorf("storing %s: %w", key, err)
+	for _, what := range kinds {
+		if err := say(ctx, kv, what, o, false); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// pauseKeys gives the keys that pause a kind.
-func pauseKeys(k Kind) ([]string, error) {
+// kindsOf gives what a statement on a kind is about.
+func kindsOf(k Kind) ([]string, error) {
 	switch k {
 	case Revocations, Listings:
-		return []string{pausePrefix + string(k)}, nil
+		return []string{string(k)}, nil
 	case Both:
-		return []string{pausePrefix + string(Revocations), pausePrefix + string(Listings)}, nil
+		return []string{string(Revocations), string(Listings)}, nil
 	}
 	return nil, fmt.Errorf("unknown kind %q: want %s, %s or both", k, Revocations, Listings)
 }
 
-// Resume ends the pause of a kind. Both ends every pause, also one made by
-// other means. Without a pause it does nothing.
-func Resume(ctx context.Context, kv jetstream.KeyValue, k Kind) error {
-	keys, err := pauseKeys(k)
+func say(ctx context.Context, kv jetstream.KeyValue, what string, o Order, open bool) error {
+	_, err := statements.Say(ctx, kv, statements.Statement{
+		Operator: o.By, Verb: statements.Pause, What: what, Words: statements.Words{Reason: o.Reason, Open: open},
+	})
+	return err
+}
+
+// Resume says that a kind is open again, whoever paused it. Both ends every
+// pause, also one made by other means. It needs no reason; what is not paused
+// is left alone.
+func Resume(ctx context.Context, kv jetstream.KeyValue, k Kind, o Order) error {
+	kinds, err := kindsOf(k)
+	if o.Reason == "" {
+		o.Reason = "resumed"
+	}
+	if err := errors.Join(err, o.validate()); err != nil {
+		return err
+	}
+	said, err := listWords(ctx, kv, statements.Pause)
 	if err != nil {
 		return err
 	}
-	if k == Both {
-		keys = nil
-		err := list(ctx, kv, pausePrefix+">", func(e jetstream.KeyValueEntry) { keys = append(keys, e.Key()) })
-		if err != nil {
-			return fmt.Errorf("listing pauses: %w", err)
-		}
-	}
-	for _, key := range keys {
-		if _, err := kv.Get(ctx, key); errors.Is(err, jetstream.ErrKeyNotFound) {
+	for what := range said.pauses {
+		if k != Both && !slices.Contains(kinds, what) {
 			continue
 		}
-		if err := kv.Delete(ctx, key); err != nil {
-			return fmt.Errorf("ending %s: %w", key, err)
+		if err := say(ctx, kv, what, o, true); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -114,12 +97,15 @@ func Resume(ctx context.Context, kv jetstream.KeyValue, k Kind) error {
 
 // Pauses lists the pauses in force, revocations first.
 func Pauses(ctx context.Context, kv jetstream.KeyValue) ([]PauseInfo, error) {
-	var all []PauseInfo
-	err := list(ctx, kv, pausePrefix+">", func(e jetstream.KeyValueEntry) { all = append(all, pauseOf(e)) })
+	said, err := listWords(ctx, kv, statements.Pause)
 	if err != nil {
-		return nil, fmt.Errorf("listing pauses: %w", err)
+		return nil, err
 	}
-	slices.SortFunc(all, func(a, b PauseInfo) int { return cmp.Compare(b.Kind, a.Kind) })
+	var all []PauseInfo
+	for _, p := range said.pauses {
+		all = append(all, p)
+	}
+	slices.SortFunc(all, func(a, b PauseInfo) int { return cmp.Or(cmp.Compare(b.Kind, a.Kind), a.At.Compare(b.At)) })
 	return all, nil
 }
 
@@ -131,24 +117,15 @@ func Cancel(ctx context.Context, kv jetstream.KeyValue, s Selector, by, reason s
 	if err := errors.Join(s.validate(), o.validate()); err != nil {
 		return Cancellation{}, err
 	}
-	value, err := json.Marshal(word(o))
-	if err != nil {
-		return Cancellation{}, fmt.Errorf("encoding the cancellation: %w", err)
-	}
-	revision, err := kv.Put(ctx, s.key(), value)
-	if err != nil {
-		return Cancellation{}, fmt.Errorf("storing the cancellation of %s: %w", s, err)
-	}
-	e, err := kv.GetRevision(ctx, s.key(), revision)
-	if err != nil {
-		return Cancellation{}, fmt.Errorf("reading back the cancellation of %s, which is stored: %w", s, err)
-	}
-	return cancellationOf(s, e), nil
+	said, err := statements.Say(ctx, kv, statements.Statement{
+		Operator: by, Verb: statements.Cancel, What: s.what(), Words: statements.Words{Reason: reason},
+	})
+	return cancellationOf(s, said), err
 }
 
 func (s Selector) validate() error {
 	given := 0
-	for _, b := range []bool{s.Incident != "", s.Source != "" || s.Command != "", s.Order != 0} {
+	for _, b := range []bool{s.Incident != "" && s.Command == "", s.Source != "" || s.Command != "", s.Order != 0} {
 		if b {
 			given++
 		}
@@ -172,50 +149,35 @@ func (s Selector) validate() error {
 
 // Cancellations lists every cancellation, oldest first.
 func Cancellations(ctx context.Context, kv jetstream.KeyValue) ([]Cancellation, error) {
-	var all []Cancellation
-	err := list(ctx, kv, cancelPrefix+">", func(e jetstream.KeyValueEntry) {
-		if s, ok := parseSelector(e.Key()); ok {
-			all = append(all, cancellationOf(s, e))
-		}
-	})
+	said, err := listWords(ctx, kv, statements.Cancel)
 	if err != nil {
-		return nil, fmt.Errorf("listing cancellations: %w", err)
+		return nil, err
 	}
-	slices.SortFunc(all, func(a, b Cancellation) int { return a.At.Compare(b.At) })
+	var latest []statements.Statement
+	for _, what := range said.book.Things(statements.Cancel) {
+		if s, stands := said.book.Latest(statements.Cancel, what); stands {
+			latest = append(latest, s)
+		}
+	}
+	slices.SortFunc(latest, statements.Later)
+	var all []Cancellation
+	for _, s := range latest {
+		if selector, ok := parseSelector(s.What); ok {
+			all = append(all, said.cancels[selector])
+		}
+	}
 	return all, nil
 }
 
-// list calls each with the value of every key that matches.
-func list(ctx context.Context, kv jetstream.KeyValue, keys string, each func(jetstream.KeyValueEntry)) error {
-	ctx, cancel := context.WithCancel(ctx)
-	w, err := kv.Watch(ctx, keys, jetstream.IgnoreDeletes())
+// listWords reads what was said with one verb.
+func listWords(ctx context.Context, kv jetstream.KeyValue, v statements.Verb) (words, error) {
+	all, err := statements.List(ctx, kv, "op.*."+string(v)+".>", false)
 	if err != nil {
-		cancel()
-		return err
+		return words{}, err
 	}
-	defer drain(w, cancel)
-	for {
-		select {
-		case e, ok := <-w.Updates():
-			if !ok {
-				return errWatchEnded
-			}
-			if e == nil {
-				return nil
-			}
-			each(e)
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+	w := newWords()
+	for _, s := range all {
+		w.apply(s)
 	}
-}
-
-var errWatchEnded = errors.New("the connection to NATS was closed")
-
-// drain ends a watch and waits until its subscription has ended.
-func drain(w jetstream.KeyWatcher, cancel context.CancelFunc) {
-	cancel()
-	for range w.Updates() {
-		continue
-	}
+	return w, nil
 }

@@ -12,13 +12,14 @@ import (
 
 	"certrecall/messages"
 	"certrecall/worker/natstest"
+	"certrecall/worker/statements"
 )
 
 func TestCancelled(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		command := messages.Command{ID: "c-1", Source: "soar", OrderID: 4711, Incident: "INC-1"}
 		for _, s := range []Selector{
-			{Incident: "INC-1"}, {Source: "soar"}, {Source: "soar", Command: "c-1"}, {Order: 4711},
+			{Incident: "INC-1"}, {Source: "soar"}, {Source: "soar", Incident: "INC-1", Command: "c-1"}, {Order: 4711},
 		} {
 			time.Sleep(time.Minute) // synctest
 			before := time.Now().Add(-time.Second)
@@ -26,12 +27,12 @@ func TestCancelled(t *testing.T) {
 				t.Errorf("%s: cancelled before anybody said so", s)
 			}
 			time.Sleep(time.Second) // synctest
-			given, err := Cancel(t.Context(), b.kv, s, "mira@example.com", "wrong file")
+			given, err := Cancel(t.Context(), b.kv, s, "mira", "wrong file")
 			if err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait()
-			want := Cancellation{Selector: s, By: "mira@example.com", Reason: "wrong file", At: time.Now()}
+			want := Cancellation{Selector: s, By: "mira", Reason: "wrong file", At: time.Now()}
 			if diff := cmp.Diff(want, given, cmpopts.EquateApproxTime(time.Millisecond)); diff != "" {
 				t.Errorf("Cancel (-want +got):\n%s", diff)
 			}
@@ -50,6 +51,7 @@ func TestCancelled(t *testing.T) {
 			}
 			for name, other := range map[string]messages.Command{
 				"another":        {ID: "c-2", Source: "servicenow", OrderID: 4712, Incident: "INC-2"},
+				"its namesake":   {ID: "c-1", Source: "jira", OrderID: 4712, Incident: "INC-2"},
 				"the same id":    {ID: "c-1", Source: "servicenow", OrderID: 4712},
 				"nothing's name": {},
 			} {
@@ -61,17 +63,22 @@ func TestCancelled(t *testing.T) {
 			// Given again, it takes in what came since.
 			time.Sleep(time.Minute) // synctest
 			since := time.Now()
-			if _, err := Cancel(t.Context(), b.kv, s, "omar@example.com", "again"); err != nil {
+			if _, err := Cancel(t.Context(), b.kv, s, "omar", "again"); err != nil {
 				t.Fatal(err)
 			}
 			synctest.Wait()
-			if got, cancelled := b.Cancelled(command, since); !cancelled || got.By != "omar@example.com" {
+			if got, cancelled := b.Cancelled(command, since); !cancelled || got.By != "omar" {
 				t.Errorf("%s: given again, Cancelled = %+v, %v", s, got, cancelled)
 			}
-			if err := b.kv.Delete(t.Context(), s.key()); err != nil {
-				t.Fatal(err)
+			for _, who := range []string{"mira", "omar"} { // by hand, so that the next case begins with nothing
+				if err := b.kv.Delete(t.Context(), "op."+who+".cancel."+s.what()); err != nil {
+					t.Fatal(err)
+				}
 			}
 			synctest.Wait()
+			if _, cancelled := b.Cancelled(command, before); cancelled {
+				t.Errorf("%s: still cancelled by nobody", s)
+			}
 		}
 	})
 }
@@ -83,11 +90,11 @@ func TestCancellationsAreReadAtTheStart(t *testing.T) {
 		kv := bucket(t, e.JetStream())
 		received := time.Now()
 		for order := range int64(1000) {
-			if _, err := Cancel(t.Context(), kv, Selector{Order: order + 1}, "mira@example.com", "wrong file"); err != nil {
+			if _, err := Cancel(t.Context(), kv, Selector{Order: order + 1}, "mira", "wrong file"); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if _, err := kv.Put(t.Context(), "cancel.nonsense.1", nil); err != nil { // by hand, and meaning nothing
+		if _, err := kv.Put(t.Context(), "op.mira.cancel.nonsense.1", nil); err != nil { // by hand, and meaning nothing
 			t.Fatal(err)
 		}
 		b := run(t, kv)
@@ -121,10 +128,10 @@ func TestPauses(t *testing.T) {
 			}
 		}
 		check()
-		if err := Resume(ctx, kv, Both); err != nil {
+		if err := Resume(ctx, kv, Both, operator); err != nil {
 			t.Errorf("Resume of nothing: %v", err)
 		}
-		if err := Resume(ctx, kv, Listings); err != nil {
+		if err := Resume(ctx, kv, Listings, operator); err != nil {
 			t.Errorf("Resume of nothing: %v", err)
 		}
 		if err := Pause(ctx, kv, Both, operator); err != nil {
@@ -132,14 +139,57 @@ func TestPauses(t *testing.T) {
 		}
 		now := time.Now()
 		check(PauseInfo{Revocations, operator.By, operator.Reason, now}, PauseInfo{Listings, operator.By, operator.Reason, now})
-		if err := Resume(ctx, kv, Revocations); err != nil {
+		if err := Resume(ctx, kv, Revocations, operator); err != nil {
 			t.Fatal(err)
 		}
 		check(PauseInfo{Listings, operator.By, operator.Reason, now})
-		if err := Resume(ctx, kv, Both); err != nil {
+		if err := Resume(ctx, kv, Both, operator); err != nil {
 			t.Fatal(err)
 		}
 		check()
+	})
+}
+
+// Each operator has a key of its own; the latest of them counts, whoever said it.
+func TestTheLatestWordCounts(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bench) {
+		ctx := t.Context()
+		mira, omar := Order{"mira", "wrong file"}, Order{"omar", "file mended"}
+		say := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			time.Sleep(time.Second) // synctest
+		}
+		say(Pause(ctx, b.kv, Revocations, mira))
+		wantClosed(b, Revocations, Paused)
+		say(Resume(ctx, b.kv, Revocations, omar))
+		wantClosed(b, Revocations)
+		say(Pause(ctx, b.kv, Revocations, mira))
+		wantClosed(b, Revocations, Paused)
+		say(Resume(ctx, b.kv, Both, mira))
+		wantClosed(b, Revocations)
+		say(Pause(ctx, b.kv, Revocations, omar))
+		r, _ := b.Closed(Revocations)
+		if !strings.Contains(r.Detail, "omar") {
+			t.Errorf("reason = %+v, want omar's", r)
+		}
+		// A worker that starts now reads the same.
+		later := run(t, b.kv)
+		if err := later.Wait(ctx, Listings); err != nil {
+			t.Fatal(err)
+		}
+		wantClosed(later, Revocations, Paused)
+		// Whose key is gone says nothing any more: what others said stands.
+		say(b.kv.Delete(ctx, "op.omar.pause.revocations"))
+		wantClosed(b, Revocations)
+		wantClosed(later, Revocations)
+		keys, err := statements.List(ctx, b.kv, statements.Keys, false)
+		if err != nil || len(keys) != 2 {
+			t.Errorf("the bucket holds %+v, %v; want one key of each operator", keys, err)
+		}
 	})
 }
 
@@ -148,12 +198,13 @@ func TestOperatorsWordsAreChecked(t *testing.T) {
 	natstest.Bubble(t, func(t *testing.T, e *natstest.Env) {
 		kv, ctx := bucket(t, e.JetStream()), t.Context()
 		for want, o := range map[string]Order{
-			"by":                 {"", "x"},
+			"name is missing":    {"", "x"},
+			"an operator's name": {"mira@example.com", "y"},
 			"reason":             {"x", " \t"},
 			"control characters": {"x", "a\nb"},
-			"UTF-8":              {"\xff", "b"},
+			"UTF-8":              {"x", "\xff"},
 			"1000":               {"x", strings.Repeat("ö", 1001)},
-			"256":                {strings.Repeat("x", 257), "y"},
+			"1 to 64":            {strings.Repeat("x", 65), "y"},
 		} {
 			if err := Pause(ctx, kv, Both, o); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("Pause by %.10q for %.10q = %v, want an error with %q", o.By, o.Reason, err, want)
@@ -165,7 +216,7 @@ func TestOperatorsWordsAreChecked(t *testing.T) {
 		if err := Pause(ctx, kv, "everything", operator); err == nil {
 			t.Error("Pause of an unknown kind was taken")
 		}
-		if err := Resume(ctx, kv, "everything"); err == nil {
+		if err := Resume(ctx, kv, "everything", operator); err == nil {
 			t.Error("Resume of an unknown kind was taken")
 		}
 		for want, s := range map[string]Selector{
@@ -199,13 +250,15 @@ func TestSelectorKeys(t *testing.T) {
 	t.Parallel()
 	token := rapid.StringMatching(`[A-Za-z0-9_-]{1,64}`)
 	selector := rapid.Custom(func(t *rapid.T) Selector {
-		switch rapid.IntRange(0, 3).Draw(t, "kind") {
+		switch rapid.IntRange(0, 4).Draw(t, "kind") {
 		case 0:
-			return Selector{Incident: token.Draw(t, "incident")}
+			return Selector{Incident: token.Filter(messages.ValidIncident).Draw(t, "incident")}
 		case 1:
 			return Selector{Source: token.Draw(t, "source")}
 		case 2:
 			return Selector{Source: token.Draw(t, "source"), Command: token.Draw(t, "command")}
+		case 3:
+			return Selector{Source: token.Draw(t, "source"), Incident: token.Filter(messages.ValidIncident).Draw(t, "incident"), Command: token.Draw(t, "command")}
 		}
 		return Selector{Order: rapid.Int64Min(1).Draw(t, "order")}
 	})
@@ -214,11 +267,11 @@ func TestSelectorKeys(t *testing.T) {
 		if err := a.validate(); err != nil {
 			t.Fatal(err)
 		}
-		if got, ok := parseSelector(a.key()); !ok || got != a {
+		if got, ok := parseSelector(a.what()); !ok || got != a {
 			t.Fatalf("%+v came back as %+v (%v)", a, got, ok)
 		}
-		if (a == b) != (a.key() == b.key()) {
-			t.Fatalf("%+v and %+v have keys %s and %s", a, b, a.key(), b.key())
+		if (a == b) != (a.what() == b.what()) {
+			t.Fatalf("%+v and %+v have keys %s and %s", a, b, a.what(), b.what())
 		}
 	})
 }
@@ -226,12 +279,12 @@ func TestSelectorKeys(t *testing.T) {
 // A key that nobody of ours could have written says nothing, whatever it is;
 // one that can be read is written the same way again.
 func FuzzParseSelector(f *testing.F) {
-	for _, key := range []string{"cancel.order.1", "cancel.order.01", "cancel.order.0", "cancel.command.soar.a.b", "cancel.incident.", "cancel.", "cancel.source.>"} {
-		f.Add(key)
+	for _, what := range []string{"order.1", "order.01", "order.0", "command.soar.-.a", "command.soar.I.b", "command.soar.I", "incident.", "", "source.>"} {
+		f.Add(what)
 	}
-	f.Fuzz(func(t *testing.T, key string) {
-		if s, ok := parseSelector(key); ok && (s.key() != key || s.validate() != nil) {
-			t.Errorf("%q was read as %+v", key, s)
+	f.Fuzz(func(t *testing.T, what string) {
+		if s, ok := parseSelector(what); ok && (s.what() != what || s.validate() != nil) {
+			t.Errorf("%q was read as %+v", what, s)
 		}
 	})
 }

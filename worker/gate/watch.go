@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"certrecall/worker/statements"
 )
 
 const (
@@ -50,26 +53,31 @@ func (g *Gates) watch(ctx context.Context) {
 // the watch at once.
 func (g *Gates) watchOnce(ctx context.Context, reconnected <-chan nats.Status) error {
 	ctx, cancel := context.WithCancel(ctx)
-	w, err := g.cfg.Control.WatchFiltered(ctx, []string{pausePrefix + ">", cancelPrefix + ">"})
+	w, err := g.cfg.Control.Watch(ctx, statements.Keys, jetstream.IncludeHistory())
 	if err != nil {
 		cancel()
 		return fmt.Errorf("watching the control bucket: %w", err)
 	}
-	defer drain(w, cancel)
+	defer statements.Drain(w, cancel)
 	listed, tooLate := newWords(), time.After(listTimeout)
 	for done := false; ; {
 		select {
 		case e, ok := <-w.Updates():
 			switch {
 			case !ok:
-				return errWatchEnded
+				return statements.ErrWatchEnded
 			case e == nil:
 				done, tooLate = true, nil
 				g.heard(func() { g.operator = listed })
-			case done:
-				g.heard(func() { g.operator.apply(e) })
 			default:
-				listed.apply(e)
+				said, ok := statements.Of(e)
+				switch {
+				case !ok:
+				case done:
+					g.heard(func() { g.operator.apply(said) })
+				default:
+					listed.apply(said)
+				}
 			}
 		case <-tooLate:
 			return errNotListed

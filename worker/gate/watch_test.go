@@ -13,7 +13,7 @@ import (
 	"certrecall/worker/natstest"
 )
 
-var operator = Order{By: "mira@example.com", Reason: "wrong file"}
+var operator = Order{By: "mira", Reason: "wrong file"}
 
 func TestNothingStartsBeforeTheControlKeysWereRead(t *testing.T) {
 	t.Parallel()
@@ -76,7 +76,7 @@ func TestPauseIsSeenWithinASecond(t *testing.T) {
 
 		// Given anew: the reason changes, the gate does not.
 		time.Sleep(time.Minute) // synctest
-		if err := Pause(ctx, b.kv, Both, Order{"omar@example.com", "drill"}); err != nil {
+		if err := Pause(ctx, b.kv, Both, Order{"omar", "drill"}); err != nil {
 			t.Fatal(err)
 		}
 		wantClosed(b, Listings, Paused)
@@ -86,14 +86,14 @@ func TestPauseIsSeenWithinASecond(t *testing.T) {
 		waited := make(chan error, 1)
 		go func() { waited <- b.Wait(ctx, Listings) }()
 		synctest.Wait()
-		if err := Resume(ctx, b.kv, Listings); err != nil {
+		if err := Resume(ctx, b.kv, Listings, operator); err != nil {
 			t.Fatal(err)
 		}
 		if err := <-waited; err != nil {
 			t.Error(err)
 		}
 		wantClosed(b, Revocations, Paused)
-		if err := Resume(ctx, b.kv, Both); err != nil {
+		if err := Resume(ctx, b.kv, Both, operator); err != nil {
 			t.Fatal(err)
 		}
 		wantClosed(b, Both)
@@ -106,9 +106,9 @@ func TestPauseIsSeenWithinASecond(t *testing.T) {
 func TestAPauseByHandIsAPause(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		for key, kinds := range map[string][]Kind{
-			"pause.revocations": {Revocations},
-			"pause.listings":    {Listings},
-			"pause.all":         {Revocations, Listings},
+			"op.mira.pause.revocations": {Revocations},
+			"op.omar.pause.listings":    {Listings},
+			"op.mira.pause.all":         {Revocations, Listings},
 		} {
 			if _, err := b.kv.Put(t.Context(), key, []byte("stop!")); err != nil {
 				t.Fatal(err)
@@ -116,7 +116,7 @@ func TestAPauseByHandIsAPause(t *testing.T) {
 			for _, k := range kinds {
 				wantClosed(b, k, Paused)
 			}
-			if err := Resume(t.Context(), b.kv, Both); err != nil {
+			if err := Resume(t.Context(), b.kv, Both, operator); err != nil {
 				t.Fatal(err)
 			}
 			wantClosed(b, Both)
@@ -178,7 +178,7 @@ func TestAReconnectRestoresTheWatchAtOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(Resume(t.Context(), other, Listings), Pause(t.Context(), other, Revocations, operator)); err != nil {
+		if err := errors.Join(Resume(t.Context(), other, Listings, operator), Pause(t.Context(), other, Revocations, operator)); err != nil {
 			t.Fatal(err)
 		}
 		for !nc.IsConnected() {

@@ -1,78 +1,55 @@
 package gate
 
 import (
-	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"certrecall/messages"
+	"certrecall/worker/statements"
 )
 
-// Keys of the control bucket that belong to operators.
-const (
-	pausePrefix  = "pause."
-	cancelPrefix = "cancel."
-)
-
-// word is the value under such a key: who said so, and why.
-type word struct {
-	By     string `json:"by"`
-	Reason string `json:"reason"`
-}
-
-// readWord reads a value. One that was written by other means, and cannot be
-// read, still says what its key says.
-func readWord(value []byte) word {
-	var w word
-	if json.Unmarshal(value, &w) != nil {
-		return word{By: "somebody", Reason: "(written by hand)"}
-	}
-	return w
-}
-
-// pauseOf gives the pause under a key. A key that this version does not know
-// pauses both kinds.
-func pauseOf(e jetstream.KeyValueEntry) PauseInfo {
-	p := PauseInfo{Kind: Both, At: e.Created()}
-	if k := Kind(strings.TrimPrefix(e.Key(), pausePrefix)); k == Revocations || k == Listings {
+// pauseOf gives the pause that a statement means. One on a thing that this
+// version does not know pauses both kinds.
+func pauseOf(s statements.Statement) PauseInfo {
+	p := PauseInfo{Kind: Both, By: s.Operator, Reason: s.Reason, At: s.Stamp}
+	if k := Kind(s.What); k == Revocations || k == Listings {
 		p.Kind = k
 	}
-	w := readWord(e.Value())
-	p.By, p.Reason = w.By, w.Reason
 	return p
 }
 
-// words is what operators have said, by key of the bucket.
+// words is what operators have said, and what follows from it.
 type words struct {
-	pauses  map[string]PauseInfo
+	book    *statements.Book
+	pauses  map[string]PauseInfo // those in force, by what is paused
 	cancels map[Selector]Cancellation
 }
 
 func newWords() words {
-	return words{pauses: make(map[string]PauseInfo), cancels: make(map[Selector]Cancellation)}
+	return words{statements.NewBook(), make(map[string]PauseInfo), make(map[Selector]Cancellation)}
 }
 
-// apply takes the newest entry of a key.
-func (w words) apply(e jetstream.KeyValueEntry) {
-	gone := e.Operation() != jetstream.KeyValuePut
-	switch {
-	case strings.HasPrefix(e.Key(), pausePrefix):
-		delete(w.pauses, e.Key())
-		if !gone {
-			w.pauses[e.Key()] = pauseOf(e)
+// apply takes a statement in.
+func (w words) apply(s statements.Statement) {
+	w.book.Add(s)
+	latest, stands := w.book.Latest(s.Verb, s.What)
+	switch s.Verb {
+	case statements.Pause:
+		delete(w.pauses, s.What)
+		if stands && !latest.Open {
+			w.pauses[s.What] = pauseOf(latest)
 		}
-	case strings.HasPrefix(e.Key(), cancelPrefix):
-		s, ok := parseSelector(e.Key())
+	case statements.Cancel:
+		selector, ok := parseSelector(s.What)
 		if !ok {
 			return
 		}
-		delete(w.cancels, s)
-		if !gone {
-			w.cancels[s] = cancellationOf(s, e)
+		delete(w.cancels, selector)
+		if stands {
+			w.cancels[selector] = cancellationOf(selector, latest)
 		}
+	case statements.Allow, statements.Replay, statements.Drop:
 	}
 }
 
@@ -95,7 +72,7 @@ func (g *Gates) Cancelled(c messages.Command, receivedAt time.Time) (Cancellatio
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, s := range []Selector{
-		{Source: c.Source, Command: c.ID}, {Order: c.OrderID}, {Incident: c.Incident}, {Source: c.Source},
+		{Source: c.Source, Incident: c.Incident, Command: c.ID}, {Order: c.OrderID}, {Incident: c.Incident}, {Source: c.Source},
 	} {
 		if found, ok := g.operator.cancels[s]; ok && !receivedAt.After(found.At) {
 			return found, true
@@ -105,35 +82,45 @@ func (g *Gates) Cancelled(c messages.Command, receivedAt time.Time) (Cancellatio
 }
 
 // Selector says which commands a cancellation is for: exactly one of Incident,
-// Source, Order, or Source and Command together.
+// Source, Order, or a command's whole name, which is Source, Incident and
+// Command together.
 type Selector struct {
-	Incident string
+	Incident string // with Command: of that command, "" where it has none
 	Source   string
-	Command  string // the command id; with Source
+	Command  string // the command id
 	Order    int64
 }
 
-// key gives the key of the bucket.
-func (s Selector) key() string {
+// noIncident stands in a key where a command has no incident, as in subjects.
+const noIncident = "-"
+
+// what gives what the statement is about.
+func (s Selector) what() string {
 	switch {
-	case s.Incident != "":
-		return cancelPrefix + "incident." + s.Incident
+	case s.Command != "" && s.Incident == "":
+		return "command." + s.Source + "." + noIncident + "." + s.Command
 	case s.Command != "":
-		return cancelPrefix + "command." + s.Source + "." + s.Command
+		return "command." + s.Source + "." + s.Incident + "." + s.Command
+	case s.Incident != "":
+		return "incident." + s.Incident
 	case s.Source != "":
-		return cancelPrefix + "source." + s.Source
+		return "source." + s.Source
 	}
-	return cancelPrefix + "order." + strconv.FormatInt(s.Order, 10)
+	return "order." + strconv.FormatInt(s.Order, 10)
 }
 
-// String reads like "incident INC-1".
+// String reads like "incident INC-1" or "command soar/INC-1/c-1".
 func (s Selector) String() string {
-	return strings.ReplaceAll(strings.TrimPrefix(s.key(), cancelPrefix), ".", " ")
+	if s.Command != "" && s.Incident == "" {
+		return "command " + s.Source + "/" + s.Command
+	}
+	kind, rest, _ := strings.Cut(s.what(), ".")
+	return kind + " " + strings.ReplaceAll(rest, ".", "/")
 }
 
-// parseSelector is the inverse of key, for selectors that could have been given.
-func parseSelector(key string) (Selector, bool) {
-	kind, rest, _ := strings.Cut(strings.TrimPrefix(key, cancelPrefix), ".")
+// parseSelector is the inverse of what, for selectors that could have been given.
+func parseSelector(what string) (Selector, bool) {
+	kind, rest, _ := strings.Cut(what, ".")
 	var s Selector
 	switch kind {
 	case "incident":
@@ -141,14 +128,20 @@ func parseSelector(key string) (Selector, bool) {
 	case "source":
 		s.Source = rest
 	case "command":
-		s.Source, s.Command, _ = strings.Cut(rest, ".")
+		s.Source, rest, _ = strings.Cut(rest, ".")
+		s.Incident, s.Command, _ = strings.Cut(rest, ".")
+		if s.Incident == noIncident {
+			s.Incident = ""
+		}
+		if s.Command == "" {
+			return s, false
+		}
 	case "order":
 		s.Order, _ = strconv.ParseInt(rest, 10, 64)
 	}
-	return s, s.validate() == nil && s.key() == key
+	return s, s.validate() == nil && s.what() == what
 }
 
-func cancellationOf(s Selector, e jetstream.KeyValueEntry) Cancellation {
-	w := readWord(e.Value())
-	return Cancellation{Selector: s, By: w.By, Reason: w.Reason, At: e.Created()}
+func cancellationOf(s Selector, said statements.Statement) Cancellation {
+	return Cancellation{Selector: s, By: said.Operator, Reason: said.Reason, At: said.Stamp}
 }
