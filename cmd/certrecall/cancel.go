@@ -14,9 +14,9 @@ import (
 // cancelCmd stops commands that were not sent yet.
 type cancelCmd struct {
 	natsFlags
+	operatorFlag
 	selection
 	Reason string `name:"reason" required:"" placeholder:"TEXT" help:"Why; it stands in the record of each command."`
-	By     string `name:"by" env:"USER" help:"Who gives the order."`
 	JSON   bool   `name:"json" help:"Print JSON."`
 }
 
@@ -28,7 +28,7 @@ a cancelled command is sent anew with --again. Name exactly one of incident, sou
 
 Examples:
   certrecall cancel --incident INC-42 --reason "wrong list"
-  certrecall cancel --command cli/INC-42-revoke-1234567 --reason "still in use"`
+  certrecall cancel --command cli/INC-42/INC-42-revoke-1234567 --reason "still in use"`
 }
 
 // Run cancels first and looks afterwards: every second counts.
@@ -44,10 +44,8 @@ func (c *cancelCmd) Run(ctx context.Context, p *process) error {
 	if given != 1 {
 		s.bad("incident", "name exactly one of --incident, --source, --command and --order")
 	}
-	if c.By == "" {
-		s.bad("by", "say who gives the order")
-	}
-	c.check(s)
+	c.operatorFlag.check(s)
+	c.natsFlags.check(s)
 	if err := s.err(); err != nil {
 		return err
 	}
@@ -62,8 +60,12 @@ func (c *cancelCmd) Run(ctx context.Context, p *process) error {
 	}
 	bounded, cancel := context.WithTimeout(ctx, controlTimeout)
 	defer cancel()
+	operator, err := c.name(bounded, p, nats)
+	if err != nil {
+		return err
+	}
 	selector := gate.Selector{Incident: filter.Incident, Source: filter.Source, Command: filter.ID, Order: filter.OrderID}
-	stored, err := gate.Cancel(bounded, r.Stores().Control, selector, c.By, c.Reason)
+	stored, err := gate.Cancel(bounded, r.Stores().Control, selector, operator, c.Reason)
 	if err != nil {
 		return err
 	}

@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"strconv"
+
+	"certrecall/worker/statements"
 )
 
 // dlqDropCmd drops dead letters.
 type dlqDropCmd struct {
 	natsFlags
+	lettersWord
 	Numbers []uint64 `arg:"" help:"Numbers, as dlq ls tells."`
 	Yes     bool     `name:"yes" help:"Do not ask."`
 	JSON    bool     `name:"json" help:"Print JSON, one dead letter a line."`
@@ -29,6 +32,12 @@ type dropped struct {
 
 // Run drops.
 func (c *dlqDropCmd) Run(ctx context.Context, p *process) error {
+	s := p.settings()
+	c.lettersWord.check(s)
+	c.natsFlags.check(s)
+	if err := s.err(); err != nil {
+		return err
+	}
 	session, err := c.open(ctx, p)
 	if err != nil {
 		return err
@@ -46,6 +55,13 @@ func (c *dlqDropCmd) Run(ctx context.Context, p *process) error {
 		p.say("To be dropped: dead letter %d, %s of order %s, %s: %s", l.number, l.lane, number(l.command.OrderID), l.key(), orDash(l.about.ErrorType))
 	}
 	if err := p.confirm(ctx, c.Yes, len(letters), "drop"); err != nil {
+		return err
+	}
+	said := make([]statements.Statement, len(letters))
+	for i, l := range letters {
+		said[i] = statements.Statement{Verb: statements.Drop, What: strconv.FormatUint(l.number, 10), Words: statements.Words{Incident: l.command.Incident, Command: l.key()}}
+	}
+	if err := c.say(ctx, p, session, said); err != nil {
 		return err
 	}
 	table := section{tag: "dropped", header: []string{"dead letter", "order", "command", "error"}, right: []int{0, 1}}

@@ -11,11 +11,13 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"certrecall/messages"
+	"certrecall/worker/statements"
 )
 
 // dlqReplayCmd sends dead letters again.
 type dlqReplayCmd struct {
 	natsFlags
+	lettersWord
 	letterFilter
 	Numbers []uint64 `arg:"" optional:"" help:"Numbers, as dlq ls tells."`
 	All     bool     `name:"all" help:"All of them."`
@@ -78,7 +80,8 @@ func (c *dlqReplayCmd) Run(ctx context.Context, p *process) error {
 	if ways != 1 {
 		s.bad("all", "name numbers, or a filter, or --all")
 	}
-	c.check(s)
+	c.lettersWord.check(s)
+	c.natsFlags.check(s)
 	if err := s.err(); err != nil {
 		return err
 	}
@@ -101,6 +104,9 @@ func (c *dlqReplayCmd) Run(ctx context.Context, p *process) error {
 		if err := p.confirm(ctx, c.Yes, n, "replay"); err != nil {
 			return err
 		}
+	}
+	if err := c.say(ctx, p, session, todo.statements()); err != nil {
+		return err
 	}
 	err = todo.send(ctx, p, session)
 	if err == nil && !c.Keep {
@@ -166,6 +172,18 @@ func prepare(letters []letter, now time.Time) *replays {
 		r.results = append(r.results, result)
 	}
 	return r
+}
+
+// statements say of each dead letter as which command it is sent again.
+func (r *replays) statements() []statements.Statement {
+	var all []statements.Statement
+	for i, at := range r.index {
+		all = append(all, statements.Statement{
+			Verb: statements.Replay, What: strconv.FormatUint(r.results[at].Number, 10),
+			Words: statements.Words{Incident: r.commands[i].Incident, Command: r.results[at].Command},
+		})
+	}
+	return all
 }
 
 func (r *replays) revocations() int {

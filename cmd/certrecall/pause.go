@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -13,8 +12,8 @@ import (
 // pauseArgs is what pause and resume are about.
 type pauseArgs struct {
 	natsFlags
+	operatorFlag
 	Kind string `arg:"" enum:"revocations,listings,all" help:"revocations, listings or all."`
-	By   string `name:"by" env:"USER" help:"Who gives the order."`
 	JSON bool   `name:"json" help:"Print JSON: the pauses that are in force then."`
 }
 
@@ -47,25 +46,21 @@ func (resumeCmd) Help() string {
 
 // Run pauses.
 func (c *pauseCmd) Run(ctx context.Context, p *process) error {
-	return c.run(ctx, p, func(ctx context.Context, kv jetstream.KeyValue, k gate.Kind) error {
-		return gate.Pause(ctx, kv, k, gate.Order{By: c.By, Reason: c.Reason})
-	}, func() { p.say("Paused: %s. Every worker knows within a second; calls that have begun end.", c.Kind) })
+	return c.run(ctx, p, gate.Pause, c.Reason, func() { p.say("Paused: %s. Every worker knows within a second; calls that have begun end.", c.Kind) })
 }
 
 // Run ends a pause.
 func (c *resumeCmd) Run(ctx context.Context, p *process) error {
-	return c.run(ctx, p, gate.Resume, func() { p.say("Resumed: %s.", c.Kind) })
+	return c.run(ctx, p, gate.Resume, c.Reason, func() { p.say("Resumed: %s.", c.Kind) })
 }
 
 // controlTimeout bounds what is read from or written to the control bucket.
 const controlTimeout = 15 * time.Second
 
-func (c *pauseArgs) run(ctx context.Context, p *process, do func(context.Context, jetstream.KeyValue, gate.Kind) error, done func()) error {
+func (c *pauseArgs) run(ctx context.Context, p *process, do func(context.Context, jetstream.KeyValue, gate.Kind, gate.Order) error, reason string, done func()) error {
 	s := p.settings()
-	if c.By == "" {
-		s.bad("by", "say who gives the order")
-	}
-	c.check(s)
+	c.operatorFlag.check(s)
+	c.natsFlags.check(s)
 	if err := s.err(); err != nil {
 		return err
 	}
@@ -76,15 +71,19 @@ func (c *pauseArgs) run(ctx context.Context, p *process, do func(context.Context
 	defer nats.conn.Close()
 	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
 	defer cancel()
-	kv, err := nats.js.KeyValue(ctx, nats.names.ControlBucket())
+	kv, err := nats.control(ctx)
 	if err != nil {
-		return fmt.Errorf("opening bucket %s: %w", nats.names.ControlBucket(), err)
+		return err
+	}
+	operator, err := c.name(ctx, p, nats)
+	if err != nil {
+		return err
 	}
 	kind := gate.Kind(c.Kind)
 	if c.Kind == "all" {
 		kind = gate.Both
 	}
-	if err := do(ctx, kv, kind); err != nil {
+	if err := do(ctx, kv, kind, gate.Order{By: operator, Reason: reason}); err != nil {
 		return err
 	}
 	if !c.JSON {

@@ -15,7 +15,7 @@ import (
 type selection struct {
 	Incident string `name:"incident" placeholder:"NAME" help:"Commands of this incident."`
 	Source   string `name:"source" placeholder:"NAME" help:"Commands of this system."`
-	Command  string `name:"command" placeholder:"SOURCE/ID" help:"This command."`
+	Command  string `name:"command" placeholder:"NAME" help:"This command: source/incident/id, or source/id where it has no incident."`
 	Order    string `name:"order" aliases:"order-id" placeholder:"ID" help:"Commands for this order."`
 }
 
@@ -30,8 +30,13 @@ func (c selection) filter(s *settings) status.Filter {
 	}
 	if c.Command != "" {
 		source, id, both := strings.Cut(c.Command, "/")
-		if !both || !messages.ValidSource(source) || !messages.ValidID(id) || c.Source != "" && c.Source != source {
-			s.bad("command", "%q: set source/id, as cli/INC-42-revoke-1234567", c.Command)
+		incident, rest, named := strings.Cut(id, "/")
+		if named {
+			f.Incident, id = incident, rest
+		}
+		if !both || !messages.ValidSource(source) || !messages.ValidID(id) || c.Source != "" && c.Source != source ||
+			named && !messages.ValidIncident(incident) || c.Incident != "" && c.Incident != f.Incident {
+			s.bad("command", "%q: set source/incident/id, or source/id, as cli/INC-42/INC-42-revoke-1234567", c.Command)
 		}
 		f.Source, f.ID = source, id
 	}
