@@ -52,8 +52,11 @@ type Call struct {
 	Class  Class // "" = success
 	Status int   // 0 = no answer
 	Began  time.Time
-	// Duration runs from Began to the last byte of the body.
-	Duration   time.Duration
+	// Duration runs from Began to the last byte of the body; Setup is how much of it a new connection took, 0 if a kept
+	// one was used.
+	Duration, Setup time.Duration
+	// Code is DigiCert's, of an answer that is not a success.
+	Code       string
 	RetryAfter time.Duration
 	// OrderID and CertificateID as the caller gave them; 0 = not given.
 	OrderID, CertificateID int64
@@ -71,6 +74,7 @@ type Client struct {
 	// The transport is held by its methods alone: fmt must not find its way to a request in flight, which has the key.
 	roundTrip func(*http.Request) (*http.Response, error)
 	closeIdle func()
+	pool      *pool
 }
 
 // New checks the configuration, all problems at once, and reads the CA file. It connects to nothing.
@@ -99,8 +103,10 @@ func New(cfg Config) (*Client, error) {
 	if err := errors.Join(problems...); err != nil {
 		return nil, fmt.Errorf("configuring the DigiCert client: %w", err)
 	}
-	transport := newTransport(cfg, roots)
+	pool := new(pool)
+	transport := newTransport(cfg, roots, pool)
 	return &Client{
+		pool:      pool,
 		base:      base,
 		key:       cfg.Key,
 		timeout:   orDefault(cfg.CallTimeout, defaultCallTimeout),
@@ -117,7 +123,7 @@ func (c *Client) String() string { return "DigiCert client for " + c.base.String
 // CloseIdleConnections closes connections that no call uses. The client stays usable.
 func (c *Client) CloseIdleConnections() { c.closeIdle() }
 
-func newTransport(cfg Config, roots *x509.CertPool) *http.Transport {
+func newTransport(cfg Config, roots *x509.CertPool, pool *pool) *http.Transport {
 	dial := cfg.DialContext
 	if dial == nil {
 		dial = (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext
@@ -128,7 +134,7 @@ func newTransport(cfg Config, roots *x509.CertPool) *http.Transport {
 	protocols.SetHTTP1(true)
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            dial,
+		DialContext:            pool.counted(dial),
 		TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    dialTimeout,
 		MaxIdleConns:           idle,

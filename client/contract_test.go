@@ -213,7 +213,7 @@ func TestSimulatorEndToEnd(t *testing.T) {
 		t.Errorf("skip approval without rights: %v", err)
 	}
 	_, err = c.RevokeOrder(ctx, 4714, client.Revocation{Comments: "see <script>"})
-	if e, ok := errors.AsType[*client.Error](err); !ok || e.Class != client.ClassForbidden || !e.NotJSON || strings.Contains(err.Error(), "Incapsula") {
+	if e, ok := errors.AsType[*client.Error](err); !ok || e.Class != client.ClassOutcomeUnknown || !e.Foreign || !e.NotJSON || strings.Contains(err.Error(), "Incapsula") {
 		t.Errorf("firewall: %v", err)
 	}
 	n := 0

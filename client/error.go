@@ -34,20 +34,22 @@ type Class string
 const (
 	// ClassThrottled: answered 429. The whole key is blocked for a while. The call did nothing.
 	ClassThrottled Class = "throttled"
-	// ClassUnavailable: a read that was answered 5xx or 408, could not be understood, or not finished. It may be repeated.
+	// ClassUnavailable: a read that was answered 5xx, 408 or 3xx, or by something in front of the API (Error.Foreign), could
+	// not be understood, or not finished. It may be repeated.
 	ClassUnavailable Class = "unavailable"
 	// ClassKeyRefused: answered 401, or 403 with the code access_denied|access_denied_invalid_key. The call did nothing.
 	ClassKeyRefused Class = "key-refused"
-	// ClassForbidden: any other 403; Error.NotJSON tells an answer that did not come from the API itself. The call did nothing.
+	// ClassForbidden: any other 403 of the API. The call did nothing.
 	ClassForbidden Class = "forbidden"
 	// ClassNotFound: answered 404.
 	ClassNotFound Class = "not-found"
-	// ClassRefused: any other 4xx, a redirect (never followed), or a read whose answer is larger than its limit.
+	// ClassRefused: any other 4xx of the API, or a read whose answer is larger than its limit.
 	ClassRefused Class = "refused"
 	// ClassOutcomeUnknown: a PUT that may or may not have taken effect: time-out or reset after a connection was
-	// gained, 5xx, 408, or a 2xx that cannot be read. Read back before anything else is sent.
+	// gained, 5xx, 408, a 2xx that cannot be read, a redirect (never followed), or a no of something in front of the API.
+	// Read back before anything else is sent.
 	ClassOutcomeUnknown Class = "outcome-unknown"
-	// ClassNeverSent: nothing of the call was written: no key, no connection for a PUT, or Admit said no.
+	// ClassNeverSent: nothing of the call was written: no key, no connection for a PUT, or Admit or the guard said no.
 	ClassNeverSent Class = "never-sent"
 )
 
@@ -85,8 +87,8 @@ type Error struct {
 	Code, Message string
 	// RetryAfter is the header's delay, 0 to one hour; 0 = none given.
 	RetryAfter time.Duration
-	// NotJSON: the body of the answer is not JSON, so it came from something in front of the API.
-	NotJSON bool
+	// Foreign: the answer is not the API's own; something in front of it answered. NotJSON: its body is not even JSON.
+	Foreign, NotJSON bool
 	// Canceled: the caller's context ended first, so the failure says nothing about DigiCert.
 	Canceled bool
 	// Err is the cause where there was no answer, or none that could be read.
@@ -116,8 +118,11 @@ func (e *Error) Error() string {
 			b.WriteByte(' ')
 			b.WriteString(e.Code)
 		}
-		if e.NotJSON {
+		switch {
+		case e.NotJSON:
 			b.WriteString(" with a body that is not JSON")
+		case e.Foreign:
+			b.WriteString(" with a body that is not the API's")
 		}
 	}
 	if e.Message != "" {

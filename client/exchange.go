@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
-	"sync/atomic"
 	"time"
 )
 
@@ -34,6 +32,8 @@ type exchange struct {
 	limit                             int64  // of a 2xx answer's body, in bytes
 	// decode reads a 2xx answer: valid JSON, or empty.
 	decode func(status int, body []byte) error
+	// guard is asked when the connection is there, before the first byte; nil = not.
+	guard Guard
 }
 
 func (x *exchange) mutating() bool { return x.method == http.MethodPut }
@@ -56,11 +56,13 @@ func (c *Client) attempt(ctx context.Context, x *exchange) *Error {
 		return failure
 	}
 	began := time.Now()
-	status, failure := c.send(ctx, x, key)
-	call := Call{Op: x.op, Status: status, Began: began, Duration: time.Since(began), OrderID: x.orderID, CertificateID: x.certificateID}
+	status, setup, failure := c.send(ctx, x, key)
+	call := Call{
+		Op: x.op, Status: status, Began: began, Duration: time.Since(began), Setup: setup, OrderID: x.orderID, CertificateID: x.certificateID,
+	}
 	if failure != nil {
 		failure.hide(key)
-		call.Class, call.RetryAfter, call.Canceled = failure.Class, failure.RetryAfter, failure.Canceled
+		call.Class, call.Code, call.RetryAfter, call.Canceled = failure.Class, failure.Code, failure.RetryAfter, failure.Canceled
 	}
 	if c.observe != nil {
 		c.observe(call)
@@ -68,35 +70,25 @@ func (c *Client) attempt(ctx context.Context, x *exchange) *Error {
 	return failure
 }
 
-// send is an attempt with its key.
-func (c *Client) send(ctx context.Context, x *exchange, key Secret) (int, *Error) {
-	var gained atomic.Bool // a connection: from here on something may have been written
-	if x.mutating() {
-		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { gained.Store(true) }})
-	}
+// send is an attempt with its key. setup is how long a new connection took to make.
+func (c *Client) send(ctx context.Context, x *exchange, key Secret) (status int, setup time.Duration, _ *Error) {
+	ctx, line := withLine(ctx, x)
+	defer line.end()
 	resp, err := c.roundTrip(c.newRequest(ctx, x, key))
+	setup = line.setup
 	if err != nil {
-		class := ClassUnavailable
-		if x.mutating() {
-			class = ClassNeverSent
-			if gained.Load() {
-				class = ClassOutcomeUnknown
-			}
-		}
-		failure := x.fail(class, err)
-		failure.Canceled = canceled(ctx)
-		return 0, failure
+		return 0, setup, line.failed(ctx, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return resp.StatusCode, x.refusal(resp)
+		return resp.StatusCode, setup, x.refusal(resp)
 	}
 	body, err := readBody(resp, x.limit)
 	if err == nil {
 		err = x.take(resp.StatusCode, body)
 	}
 	if err == nil {
-		return resp.StatusCode, nil
+		return resp.StatusCode, setup, nil
 	}
 	failure := x.fail(unclear(x.mutating()), err)
 	if errors.Is(err, errTooLarge) && !x.mutating() {
@@ -105,7 +97,8 @@ func (c *Client) send(ctx context.Context, x *exchange, key Secret) (int, *Error
 	failure.Status = resp.StatusCode
 	failure.Canceled = canceled(ctx)
 	failure.NotJSON = errors.Is(err, errNotJSON)
-	return resp.StatusCode, failure
+	failure.Foreign = failure.NotJSON
+	return resp.StatusCode, setup, failure
 }
 
 // take hands the body of a 2xx answer to decode.
@@ -125,14 +118,14 @@ func (x *exchange) refusal(resp *http.Response) *Error {
 	if resp.StatusCode != http.StatusSwitchingProtocols { // the body of that one is the connection
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, problemLimit))
 		_, _ = io.CopyN(io.Discard, resp.Body, drainLimit) // for the reuse of the connection alone
-		var ok bool
-		f.Code, f.Message, ok = parseProblem(body)
-		f.NotJSON = !ok
+		var of origin
+		f.Code, f.Message, of = parseProblem(body)
+		f.NotJSON, f.Foreign = of == notJSON, of != fromAPI
 	}
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
-		f.Err = redirected(resp.Header)
+		f.Err, f.Foreign = redirected(resp.Header), true
 	}
-	f.Class = classify(x.mutating(), resp.StatusCode, f.Code)
+	f.Class = classify(x.mutating(), resp.StatusCode, f.Code, f.Foreign)
 	return f
 }
 

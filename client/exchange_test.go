@@ -90,7 +90,7 @@ func TestReadsOnADyingConnectionAreNotRepeatedUnasked(t *testing.T) {
 	}))
 	defer srv.Close()
 	c := newClient(t, srv.URL, func(cfg *Config) { cfg.Observe = func(Call) { observed.Add(1) } })
-	r := c.Reader(func(context.Context, Operation) error { admitted.Add(1); return nil })
+	r := c.Reader(func(context.Context, Operation) (Pass, error) { admitted.Add(1); return nil, nil })
 	for range 2 {
 		if _, err := r.Order(t.Context(), 7); err != nil {
 			t.Fatal(err)
@@ -177,7 +177,7 @@ func TestConnectionsSurviveFailures(t *testing.T) {
 			p := serve(t, answers(400, page))
 			c := newClient(t, host, countingDial(&dials, p.dial))
 			for range 2 {
-				if _, err := c.RevokeOrder(t.Context(), 7, Revocation{}); !errors.Is(err, ErrRefused) || len(err.Error()) > 200 {
+				if _, err := c.RevokeOrder(t.Context(), 7, Revocation{}); !errors.Is(err, ErrOutcomeUnknown) || len(err.Error()) > 200 {
 					t.Errorf("%.300v", err)
 				}
 			}
@@ -223,7 +223,7 @@ func TestAnswersAreLimited(t *testing.T) {
 		{"endless refusal", endless(400), func(ctx context.Context, c *Client) error {
 			_, err := c.RevokeOrder(ctx, 7, Revocation{})
 			return err
-		}, "revoke-order 7: DigiCert answered 400 with a body that is not JSON"},
+		}, "revoke-order 7: outcome unknown: DigiCert answered 400 with a body that is not JSON"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -249,7 +249,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 		c := piped(t, answers(status, "", "Location", elsewhere.URL))
 		_, put := c.RevokeOrder(t.Context(), 7, Revocation{})
 		get := readOrder(t.Context(), c.Reader(nil))
-		if !errors.Is(put, ErrRefused) || !errors.Is(get, ErrRefused) || !strings.Contains(get.Error(), elsewhere.URL) {
+		if !errors.Is(put, ErrOutcomeUnknown) || !errors.Is(get, ErrUnavailable) || !strings.Contains(get.Error(), elsewhere.URL) {
 			t.Errorf("%d: %v; %v", status, put, get)
 		}
 	}

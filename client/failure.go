@@ -23,19 +23,23 @@ const (
 	maxCodeSize    = 200  // bytes
 )
 
-// classify gives the class of an answer that is not a success. Only the status and, for the key, the exact code
-// decide: messages change with the language, and a body may come from a proxy.
-func classify(mutating bool, status int, code string) Class {
+// classify gives the class of an answer that is not a success. Only the status, whether the body is the API's own and,
+// for the key, the exact code decide: messages change with the language. Whatever stands in front of the API (a proxy,
+// a firewall, a maintenance page, another server behind a wrong base URL) may have passed a call on before it answered,
+// and its no is not DigiCert's: it is as unclear as no answer. A 429 slows down by whoever says it.
+func classify(mutating bool, status int, code string, foreign bool) Class {
 	switch {
+	case status == http.StatusTooManyRequests:
+		return ClassThrottled
+	case foreign, status < 400:
+		return unclear(mutating)
 	case status == http.StatusUnauthorized, status == http.StatusForbidden && code == codeInvalidKey:
 		return ClassKeyRefused
 	case status == http.StatusForbidden:
 		return ClassForbidden
 	case status == http.StatusNotFound:
 		return ClassNotFound
-	case status == http.StatusTooManyRequests:
-		return ClassThrottled
-	case status >= 300 && status < 500 && status != http.StatusRequestTimeout:
+	case status < 500 && status != http.StatusRequestTimeout:
 		return ClassRefused
 	default:
 		return unclear(mutating)
@@ -50,16 +54,25 @@ func unclear(mutating bool) Class {
 	return ClassUnavailable
 }
 
+// origin says whose body an answer has.
+type origin int
+
+const (
+	notJSON   origin = iota // a page, or nothing
+	otherJSON               // of a gateway, for example
+	fromAPI
+)
+
 // parseProblem reads code and message of an error body. DigiCert documents {"errors":[{"code","message"}]}; errors
-// as one object, a bare list and a bare object are taken too. Further messages are appended. ok = the body is JSON.
-func parseProblem(body []byte) (code, message string, ok bool) {
+// as one object and a bare list are the API's too, a bare object may be anybody's. Further messages are appended.
+func parseProblem(body []byte) (code, message string, of origin) {
 	body = trimBOM(body)
 	if !json.Valid(body) {
-		return "", "", false
+		return "", "", notJSON
 	}
-	list := body
+	list, whole := body, isArray(body)
 	if errs := member(body, "errors"); errs != nil {
-		list = errs
+		list, whole = errs, true
 	}
 	var messages []string
 	add := func(v []byte) {
@@ -77,7 +90,11 @@ func parseProblem(body []byte) (code, message string, ok bool) {
 	} else {
 		add(list)
 	}
-	return clip(code, maxCodeSize), clip(strings.Join(messages, "; "), maxMessageSize), true
+	of = otherJSON
+	if whole && (code != "" || len(messages) > 0) {
+		of = fromAPI
+	}
+	return clip(code, maxCodeSize), clip(strings.Join(messages, "; "), maxMessageSize), of
 }
 
 // clip makes text of a stranger fit for a one-line message: no control characters, valid UTF-8, bounded.

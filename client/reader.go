@@ -7,8 +7,15 @@ import (
 )
 
 // Admit is asked before every HTTP attempt of a read, repetitions too; it may wait, for a permit of a budget for
-// example. Its error ends the call as ClassNeverSent and is wrapped.
-type Admit func(ctx context.Context, op Operation) error
+// example. Its error ends the call as ClassNeverSent and is wrapped. A nil Pass is always fresh.
+type Admit func(ctx context.Context, op Operation) (Pass, error)
+
+// Pass is the permission for one attempt. If the connection comes when it is no longer fresh, it is given back and Admit is
+// asked for another before a byte is written.
+type Pass interface {
+	Fresh() bool
+	GiveBack()
+}
 
 // Reader makes the calls that change nothing. It has no other method, so that code which holds a Reader alone
 // cannot revoke.

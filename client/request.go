@@ -75,12 +75,13 @@ func (r Reader) Probe(ctx context.Context) error {
 		_, err := decodePage(body)
 		return err
 	}
-	if err := r.allowed(ctx, x.op); err != nil {
+	p := ticket{r: r, op: x.op}
+	if err := p.admit(ctx); err != nil {
 		f := x.fail(ClassNeverSent, err)
 		f.Canceled = ctx.Err() != nil
 		return f
 	}
-	if f := r.c.bounded(ctx, &x); f != nil {
+	if f := r.c.bounded(ctx, &x, p.renew); f != nil {
 		return f
 	}
 	return nil

@@ -83,6 +83,7 @@ func TestRequestsEndWithTheFirstError(t *testing.T) {
 				_, _ = io.WriteString(w, full(pageSize))
 			case tt.second == "":
 				w.WriteHeader(http.StatusBadRequest)
+				_, _ = io.WriteString(w, problemBody("bad_request", ""))
 			default:
 				_, _ = io.WriteString(w, tt.second)
 			}

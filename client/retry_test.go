@@ -62,7 +62,7 @@ func TestReadsAreRepeated(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := scripted(failure, failure, failure, issued)
 				var admitted []Operation
-				r := piped(t, s).Reader(func(_ context.Context, op Operation) error { admitted = append(admitted, op); return nil })
+				r := piped(t, s).Reader(func(_ context.Context, op Operation) (Pass, error) { admitted = append(admitted, op); return nil, nil })
 				if o, err := r.Order(t.Context(), 7); err != nil || o.Status != "issued" {
 					t.Errorf("%+v, %v", o, err)
 				}
@@ -177,12 +177,12 @@ func TestAdmitIsAskedBeforeEveryAttempt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := scripted(unavailable, issued)
 		asked := 0
-		r := piped(t, s).Reader(func(context.Context, Operation) error {
+		r := piped(t, s).Reader(func(context.Context, Operation) (Pass, error) {
 			if asked++; asked == 2 {
-				return errPaused
+				return nil, errPaused
 			}
 			time.Sleep(time.Minute) // synctest: waiting to be admitted takes nothing from the patience of the read
-			return nil
+			return nil, nil
 		})
 		_, err := r.Order(t.Context(), 7)
 		if !errors.Is(err, ErrNeverSent) || !errors.Is(err, errPaused) || err.Error() != "order 7: never sent: paused" {
@@ -191,7 +191,7 @@ func TestAdmitIsAskedBeforeEveryAttempt(t *testing.T) {
 		if asked != 2 || len(s.calls()) != 1 {
 			t.Errorf("asked %d times, %d calls", asked, len(s.calls()))
 		}
-		if err := r.c.Reader(func(context.Context, Operation) error { return errPaused }).Probe(t.Context()); !errors.Is(err, ErrNeverSent) || !errors.Is(err, errPaused) {
+		if err := r.c.Reader(func(context.Context, Operation) (Pass, error) { return nil, errPaused }).Probe(t.Context()); !errors.Is(err, ErrNeverSent) || !errors.Is(err, errPaused) {
 			t.Errorf("probe: %v", err)
 		}
 	})

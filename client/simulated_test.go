@@ -34,7 +34,7 @@ func TestFaultsAsClasses(t *testing.T) {
 		{"500 before", fault{Kind: digicertsim.FaultStatus}, ClassOutcomeUnknown, 0, 0},
 		{"500 after", fault{Kind: digicertsim.FaultStatus, Commit: true}, ClassOutcomeUnknown, 1, 1},
 		{"nonsense after", fault{Kind: digicertsim.FaultStatus, Status: 201, Body: "ok", Commit: true}, ClassOutcomeUnknown, 1, 1},
-		{"firewall", fault{Kind: digicertsim.FaultHTML}, ClassForbidden, 0, 0},
+		{"firewall", fault{Kind: digicertsim.FaultHTML}, ClassOutcomeUnknown, 0, 0},
 		{"HTML with 200", fault{Kind: digicertsim.FaultHTML, Status: 200, Commit: true}, ClassOutcomeUnknown, 1, 1},
 		{"429", fault{Kind: digicertsim.FaultStatus, Status: 429, RetryAfter: "5"}, ClassThrottled, 0, 0},
 		{"401", fault{Kind: digicertsim.FaultStatus, Status: 401}, ClassKeyRefused, 0, 0},

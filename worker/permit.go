@@ -32,25 +32,26 @@ func (w *Worker) permit(ctx context.Context, j *job) (budget.Permit, error) {
 // reader is DigiCert without the operations that change anything, each of
 // whose calls waits for a permit of the job's lane.
 func (w *Worker) reader(j *job) client.Reader {
-	return w.digicert.Reader(func(ctx context.Context, op client.Operation) error {
+	return w.digicert.Reader(func(ctx context.Context, op client.Operation) (client.Pass, error) {
 		wait, stop := j.waiter(ctx)
 		defer stop()
-		if _, err := w.permit(wait, j); err != nil {
-			return err
+		p, err := w.permit(wait, j)
+		if err != nil {
+			return nil, err
 		}
 		if op == client.OpDuplicates && j.cmd.Action() == messages.ActionListDuplicates {
 			j.attempts++
 		}
-		return nil
+		return p, nil
 	})
 }
 
 // sweepReader is DigiCert for the sweep of approvals: its calls wait for the
 // sweep's own share of the budget, and for the gates of revocations.
 func (w *Worker) sweepReader() client.Reader {
-	return w.digicert.Reader(func(ctx context.Context, _ client.Operation) error {
+	return w.digicert.Reader(func(ctx context.Context, _ client.Operation) (client.Pass, error) {
 		if reason, closed := w.gates.Closed(gate.Revocations); closed {
-			return errGate{reason}
+			return nil, errGate{reason}
 		}
 		return w.sweepPermit(ctx)
 	})
@@ -62,13 +63,13 @@ const sweepPatience = 500 * time.Millisecond
 // sweepPermit takes a call of the sweep's own share, which it always gets, or
 // else one as listings get them, while nobody who revokes wants it: an approval
 // is told soon where the budget is idle.
-func (w *Worker) sweepPermit(ctx context.Context) error {
+func (w *Worker) sweepPermit(ctx context.Context) (budget.Permit, error) {
 	for lane := budget.Sweep; ; {
 		attempt, cancel := context.WithTimeout(ctx, sweepPatience)
-		_, err := w.budget.Acquire(attempt, lane)
+		p, err := w.budget.Acquire(attempt, lane)
 		cancel()
 		if err == nil || ctx.Err() != nil {
-			return err
+			return p, err
 		}
 		if lane == budget.Sweep {
 			lane = budget.Listing

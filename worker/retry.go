@@ -91,11 +91,10 @@ func harmless(err error) bool {
 	return ok && (e.Canceled || e.Class == client.ClassThrottled)
 }
 
-// misrouted reports whether a 404 did not come from the API's own idea of the
-// order: a wrong base URL, or something in front of DigiCert. It says nothing
-// about the order, so no command may end by it.
+// misrouted reports whether a 404 of the API is not about the order: the base
+// URL is wrong. It says nothing about the order, so no command may end by it.
 func misrouted(e *client.Error) bool {
-	return e.Class == client.ClassNotFound && (e.NotJSON || e.HasCode("not_found|route"))
+	return e.Class == client.ClassNotFound && e.HasCode("not_found|route")
 }
 
 // orderMissing reports whether DigiCert said that it does not know what was asked for.

@@ -49,18 +49,27 @@ func (w *Worker) send(ctx context.Context, j *job, e ledger.Entry) (ledger.Entry
 		return e, nil
 	}
 	w.at(stepBegun)
-	if e, err = w.readyToSend(wait, j, e, owner, p); err != nil {
-		e = w.record(ctx, e, func(r *ledger.Record) { r.TakeBack(j.claimant, owner, false) })
-		if errors.Is(err, errStopped) {
-			return e, nil
-		}
-		return e, new(w.tryLater(j, err))
+	if e, p, err = w.readyToSend(wait, j, e, owner, p); err != nil {
+		return w.unsent(ctx, j, e, owner, err)
 	}
-	receipt, err := w.put(j)
+	g := &lastLook{w: w, wait: wait, j: j, until: e.Lease.Until, permit: p}
+	receipt, err := w.put(client.WithGuard(w.calling, g.look), j)
+	if g.refused != nil && errors.Is(err, client.ErrNeverSent) {
+		return w.unsent(ctx, j, e, owner, g.refused)
+	}
 	w.at(stepAnswered)
 	e, v := w.recordAnswer(ctx, j, e, owner, receipt, err)
 	w.at(stepRecorded)
 	return e, v
+}
+
+// unsent takes the Begin of a PUT back that was not begun.
+func (w *Worker) unsent(ctx context.Context, j *job, e ledger.Entry, owner string, why error) (ledger.Entry, *verdict) {
+	e = w.record(ctx, e, func(r *ledger.Record) { r.TakeBack(j.claimant, owner, false) })
+	if errors.Is(why, errStopped) {
+		return e, nil
+	}
+	return e, new(w.tryLater(j, why))
 }
 
 // begin swaps the attempt in. After a swap whose answer was lost the record is
@@ -89,38 +98,29 @@ func (w *Worker) begin(ctx context.Context, j *job, e ledger.Entry, owner string
 
 // readyToSend is the last look before the socket: the permit is fresh, or
 // replaced under the held lease; the gates are open; the lease outlives the call.
-func (w *Worker) readyToSend(wait context.Context, j *job, e ledger.Entry, owner string, p budget.Permit) (ledger.Entry, error) {
+func (w *Worker) readyToSend(wait context.Context, j *job, e ledger.Entry, owner string, p budget.Permit) (ledger.Entry, budget.Permit, error) {
 	for !p.Fresh() {
 		p.GiveBack()
 		var err error
 		if p, err = w.permit(wait, j); err != nil {
-			return e, err
+			return e, p, err
 		}
 		if e.Lease.Until.Sub(w.clock.Now()) < w.cfg.CallTimeout+ledger.LeaseSlack/2 {
 			var held bool
 			if e, held, err = w.begin(wait, j, e, owner); err != nil || !held {
 				p.GiveBack()
-				return e, errors.Join(errLeaseLost, err)
+				return e, p, errors.Join(errLeaseLost, err)
 			}
 		}
 	}
-	reason, closed := w.gates.Closed(j.kind)
-	_, stop := w.stopped(j, ledger.Answer{Next: ledger.Send})
-	switch {
-	case closed:
-		p.GiveBack()
-		return e, errGate{reason}
-	case wait.Err() != nil:
-		p.GiveBack()
-		return e, context.Cause(wait)
-	case stop:
-		p.GiveBack()
-		return e, errStopped
-	case j.pastDeadline(), e.Lease.Until.Sub(w.clock.Now()) < w.cfg.CallTimeout:
-		p.GiveBack()
-		return e, errLeaseLost
+	err := w.mayPut(wait, j)
+	if err == nil && e.Lease.Until.Sub(w.clock.Now()) < w.cfg.CallTimeout {
+		err = errLeaseLost
 	}
-	return e, nil
+	if err != nil {
+		p.GiveBack()
+	}
+	return e, p, err
 }
 
 // errStopped ends a step because nothing more may be sent for the command.
@@ -133,16 +133,16 @@ func (j *job) pastDeadline() bool {
 // put calls DigiCert. It runs under the worker's own context, not the
 // message's: a PUT that is cut off has an unclear outcome, so nothing but the
 // end of the shutdown grace cuts it off.
-func (w *Worker) put(j *job) (client.Receipt, error) {
+func (w *Worker) put(ctx context.Context, j *job) (client.Receipt, error) {
 	began := time.Now()
 	defer func() { j.calls += time.Since(began) }()
 	body := client.Revocation{
 		Comments: j.cmd.Comments + j.cmd.Suffix(), Reason: string(j.cmd.RevocationReason), SkipApproval: j.cmd.SkipApproval,
 	}
 	if j.cmd.CertificateID != 0 {
-		return w.digicert.RevokeCertificate(w.calling, j.cmd.CertificateID, body)
+		return w.digicert.RevokeCertificate(ctx, j.cmd.CertificateID, body)
 	}
-	return w.digicert.RevokeOrder(w.calling, j.cmd.OrderID, body)
+	return w.digicert.RevokeOrder(ctx, j.cmd.OrderID, body)
 }
 
 // record offers what was learnt to the order's record, past the lease and past

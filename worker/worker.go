@@ -214,10 +214,9 @@ func (w *Worker) serve(ctx context.Context, wg *sync.WaitGroup) {
 // probe is one neutral read: does DigiCert answer, and does it take the key?
 // It pays like every call, as one of the sweep does.
 func (w *Worker) probe(ctx context.Context) error {
-	if err := w.sweepPermit(ctx); err != nil {
-		return err
-	}
-	return w.digicert.Reader(nil).Probe(ctx)
+	return w.digicert.Reader(func(ctx context.Context, _ client.Operation) (client.Pass, error) {
+		return w.sweepPermit(ctx)
+	}).Probe(ctx)
 }
 
 func (w *Worker) sweeper() *approvals.Sweeper {

@@ -14,7 +14,7 @@ import (
 func TestJudge(t *testing.T) {
 	t.Parallel()
 	refused := failure(client.ClassKeyRefused)
-	cdn := &client.Error{Class: client.ClassForbidden, NotJSON: true}
+	page := &client.Error{Class: client.ClassUnavailable, NotJSON: true, Foreign: true}
 	type want struct {
 		keyRefused, unknown bool
 		probes              int
@@ -24,11 +24,10 @@ func TestJudge(t *testing.T) {
 		want       want
 	}{
 		"401, the probe too":           {refused, refused, want{true, false, 1}},
-		"401, the probe gets a page":   {refused, cdn, want{true, false, 1}},
+		"401, the probe gets a page":   {refused, page, want{false, true, 1}},
 		"401, the probe passes":        {refused, nil, want{false, false, 1}},
 		"401, DigiCert is down":        {refused, failure(client.ClassUnavailable), want{false, true, 1}},
-		"a page, the probe too":        {cdn, cdn, want{true, false, 1}},
-		"a page, the probe passes":     {cdn, nil, want{false, false, 1}},
+		"a page":                       {page, page, want{}},
 		"403 of the API":               {failure(client.ClassForbidden), refused, want{}},
 		"something else":               {failure(client.ClassNotFound), refused, want{}},
 		"no error of the client":       {errors.New("x"), refused, want{}},

@@ -126,9 +126,8 @@ func (g *Gates) Report(c client.Call) {
 	}
 }
 
-// Judge tells whose fault a refusal is. For a 401, a 403 with the code of an
-// invalid key, or a 403 that is not JSON (it came from something in front of
-// the API, and may mean the key, the address or one body), it waits for one
+// Judge tells whose fault a refusal is. For a 401, or a 403 with the code of an
+// invalid key, it waits for one
 // neutral probe, shared by all who ask at the same time. If that is refused
 // too, the key is (true), and the gate is closed when Judge returns. If it
 // passes, the refusal was the command's own (false). If it tells neither, Judge
@@ -167,7 +166,7 @@ func (g *Gates) Judge(ctx context.Context, err error) (keyRefused bool, _ error)
 
 func suspicious(err error) bool {
 	e, ok := errors.AsType[*client.Error](err)
-	return ok && (e.Class == client.ClassKeyRefused || e.Class == client.ClassForbidden && e.NotJSON)
+	return ok && e.Class == client.ClassKeyRefused
 }
 
 // keepProbing makes every probe, one at a time, until ctx ends.
