@@ -2,15 +2,13 @@ package worker
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 	"golang.org/x/sync/semaphore"
 
-	"certrecall/worker/streams"
+	"certrecall/worker/streams/kv"
 )
 
 const (
@@ -62,10 +60,11 @@ func (p *poison) begin(ctx context.Context, d *delivery) (suspicion, error) {
 	if d.deliveries < poisonMarkedFrom {
 		return p.enter(ctx, 1)
 	}
-	m, err := p.read(ctx, d)
-	if err != nil {
-		return suspicion{}, err
+	mark, err := p.marks().Get(ctx, p.key(d))
+	if err != nil && !errors.Is(err, kv.ErrUnreadable) {
+		return suspicion{}, fmt.Errorf("reading the start mark: %w", err)
 	}
+	m := mark.Value
 	places := int64(1)
 	if m.Starts >= poisonAloneAfter {
 		places = allRoom
@@ -77,9 +76,9 @@ func (p *poison) begin(ctx context.Context, d *delivery) (suspicion, error) {
 	if err != nil {
 		return s, err
 	}
-	if err := p.write(ctx, d, m); err != nil {
+	if _, err := p.marks().Put(ctx, p.key(d), m); err != nil {
 		s.release()
-		return suspicion{}, err
+		return suspicion{}, fmt.Errorf("storing the start mark: %w", err)
 	}
 	s.poisoned, s.unread = m.Alone > poisonAfter, m.Alone > poisonUnreadAfter
 	if m.Alone > 0 {
@@ -96,35 +95,7 @@ func (p *poison) enter(ctx context.Context, places int64) (suspicion, error) {
 	return suspicion{release: func() { p.room.Release(places) }}, nil
 }
 
-func (p *poison) read(ctx context.Context, d *delivery) (startMark, error) {
-	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
-	defer cancel()
-	var m startMark
-	e, err := p.w.stores().Control.Get(ctx, p.key(d))
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return m, nil
-	}
-	if err != nil {
-		return m, fmt.Errorf("reading the start mark: %w", err)
-	}
-	if err := json.Unmarshal(e.Value(), &m); err != nil {
-		return startMark{}, fmt.Errorf("decoding the start mark: %w", err)
-	}
-	return m, nil
-}
-
-func (p *poison) write(ctx context.Context, d *delivery, m startMark) error {
-	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
-	defer cancel()
-	value, err := json.Marshal(m)
-	if err != nil {
-		return fmt.Errorf("encoding the start mark: %w", err)
-	}
-	if _, err := p.w.stores().Control.Put(ctx, p.key(d), value); err != nil {
-		return fmt.Errorf("storing the start mark: %w", err)
-	}
-	return nil
-}
+func (p *poison) marks() kv.Keys[startMark] { return kv.JSON[startMark](p.w.stores().Control) }
 
 // ended takes the mark away: the handler came to its end, whatever its verdict.
 // If that fails the mark stays, and a later end takes it away.
@@ -132,9 +103,7 @@ func (p *poison) ended(d *delivery) {
 	if d.deliveries < poisonMarkedFrom {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(d.ctx), publishTimeout)
-	defer cancel()
-	if err := streams.Remove(ctx, p.w.stores().Control, p.key(d)); err != nil {
+	if err := p.marks().Remove(context.WithoutCancel(d.ctx), p.key(d)); err != nil {
 		p.w.log.Debug("a start mark stays behind", zap.Error(err))
 	}
 }

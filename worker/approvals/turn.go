@@ -3,7 +3,6 @@ package approvals
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	randv2 "math/rand/v2"
@@ -13,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"certrecall/worker/ledger"
+	"certrecall/worker/streams/kv"
 )
 
 // Key is the key of the sweep in the control bucket.
@@ -161,14 +161,8 @@ func (t *turn) renew(ctx context.Context) error {
 }
 
 func (t *turn) store(ctx context.Context) error {
-	value, err := json.Marshal(t.record)
-	if err != nil {
-		return fmt.Errorf("encoding the sweep: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	revision, err := t.s.cfg.Control.Update(ctx, Key, value, t.revision)
-	if e, ok := errors.AsType[jetstream.JetStreamError](err); ok && e.APIError() != nil && e.APIError().ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence {
+	revision, err := kv.JSON[record](t.s.cfg.Control).Swap(ctx, Key, t.record, t.revision)
+	if errors.Is(err, kv.ErrLost) {
 		return errTurnLost
 	}
 	if err != nil {
@@ -178,21 +172,14 @@ func (t *turn) store(ctx context.Context) error {
 	return nil
 }
 
-func readRecord(ctx context.Context, kv jetstream.KeyValue) (record, uint64, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	var rec record
-	e, err := kv.Get(ctx, Key)
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return rec, 0, nil
+// readRecord reads the key. One that cannot be understood counts as none: a
+// sweep of ours replaces it.
+func readRecord(ctx context.Context, control jetstream.KeyValue) (record, uint64, error) {
+	e, err := kv.JSON[record](control).Get(ctx, Key)
+	if err != nil && !errors.Is(err, kv.ErrUnreadable) {
+		return record{}, 0, fmt.Errorf("reading the sweep: %w", err)
 	}
-	if err != nil {
-		return rec, 0, fmt.Errorf("reading the sweep: %w", err)
-	}
-	if err := json.Unmarshal(e.Value(), &rec); err != nil {
-		return record{}, e.Revision(), nil // unreadable: a sweep of ours replaces it
-	}
-	return rec, e.Revision(), nil
+	return e.Value, e.Revision, nil
 }
 
 // Latest reads what the latest sweep of the fleet saw; the zero Summary if none was.

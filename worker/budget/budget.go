@@ -9,13 +9,18 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"certrecall/worker/streams/kv"
 )
 
 // Config is what a Budget needs.
 type Config struct {
 	// KV is the control bucket, shared by the fleet. The budget uses its keys "budget" and "not-before".
 	KV jetstream.KeyValue
+	// Conn is the bucket's connection: what the fleet has set is read anew as soon as it is made anew. It may be nil.
+	Conn *nats.Conn
 	// Limits are the windows that this process holds to; nil means no limit. Processes of one fleet may have different ones.
 	Limits Limits
 	// ListingShare is the share of each window below which listings take permits; 0 means DefaultListingShare.
@@ -34,7 +39,9 @@ type Budget struct {
 	queue    *queue
 	throttle *throttle
 	reserver *reserver
-	watcher  watcher
+	keys     kv.Keys[[]byte]
+	conn     *nats.Conn
+	reach    *reach
 }
 
 // New returns a Budget. Nothing happens before Run.
@@ -50,28 +57,34 @@ func New(cfg Config) *Budget {
 	limits := slices.Clone(cfg.Limits)
 	c := &clock{raw: cfg.Now}
 	reach := &reach{report: report}
-	t := newThrottle(cfg.KV, c, report)
+	keys := kv.Raw(cfg.KV)
+	t := newThrottle(keys, c, report)
 	q := newQueue(t.blocked)
 	t.wake = q.wake
-	b := &Budget{limited: len(limits) > 0, limits: limits, queue: q, throttle: t}
+	b := &Budget{limited: len(limits) > 0, limits: limits, queue: q, throttle: t, keys: keys, conn: cfg.Conn, reach: reach}
 	b.reserver = &reserver{
-		kv: cfg.KV, clock: c, queue: q, report: report, reach: reach,
+		keys: keys, clock: c, queue: q, report: report, reach: reach,
 		rules:  rules{limits: limits, share: min(share, 1), owner: rand.Uint32()},
 		paused: func() time.Duration { d, _ := t.ahead(); return d },
-	}
-	b.watcher = watcher{kv: cfg.KV, keys: []string{notBeforeKey}, saw: b.saw, lost: reach.lost, back: reach.back}
-	if b.limited {
-		b.watcher.keys = []string{recordKey, notBeforeKey}
 	}
 	return b
 }
 
-// saw takes what the watch saw to where it belongs.
-func (b *Budget) saw(key string, e entry) {
+// follow follows the records until ctx ends.
+func (b *Budget) follow(ctx context.Context) {
+	f := kv.Follower[[]byte]{Filters: []string{notBeforeKey}, Changed: b.saw, Listed: b.reach.back, Broken: b.reach.lost}
+	if b.limited {
+		f.Filters = []string{recordKey, notBeforeKey}
+	}
+	_ = b.keys.Follow(ctx, b.conn, f) // ends with ctx only
+}
+
+// saw takes what was heard to where it belongs.
+func (b *Budget) saw(e entry) {
 	b.reserver.clock.saw(e)
-	switch key {
+	switch e.Key {
 	case notBeforeKey:
-		b.throttle.read(e)
+		_ = b.throttle.read(e)
 	case recordKey:
 		b.reserver.view.put(e)
 		b.queue.wake()
@@ -81,7 +94,7 @@ func (b *Budget) saw(key string, e entry) {
 // Run serves the callers until ctx ends, and then returns nil. While the store is out of reach it goes on trying.
 func (b *Budget) Run(ctx context.Context) error {
 	var all sync.WaitGroup
-	all.Go(func() { b.watcher.run(ctx) })
+	all.Go(func() { b.follow(ctx) })
 	all.Go(func() { b.throttle.run(ctx) })
 	if b.limited {
 		all.Go(func() { b.reserver.run(ctx) })
@@ -156,8 +169,8 @@ func (b *Budget) NotBeforeChanged() <-chan struct{} { return b.throttle.changed 
 // Use returns how much of each window the fleet has used, as far as this process has seen; nil without limits.
 func (b *Budget) Use() []WindowUse {
 	var rec *record
-	if e := b.reserver.view.last(); !e.gone && e.rev > 0 {
-		rec, _ = decodeRecord(e.value) // one that cannot be read counts as none, as in a reservation
+	if e := b.reserver.view.last(); !e.Gone && e.Revision > 0 {
+		rec, _ = decodeRecord(e.Value) // one that cannot be read counts as none, as in a reservation
 	}
 	return use(rec, b.limits, b.reserver.clock.now())
 }

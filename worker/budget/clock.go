@@ -44,12 +44,12 @@ func (c *clock) read() time.Time {
 
 // saw takes note of the stamp of a record that was just read.
 func (c *clock) saw(e entry) {
-	if e.gone {
+	if e.Gone {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.stamp, c.stamped = e.stamp, time.Now()
+	c.stamp, c.stamped = e.Stamp, time.Now()
 }
 
 // doubtful reports whether raw has yet to be judged by a stamp.

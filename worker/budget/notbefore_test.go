@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"certrecall/worker/natstest"
+	"certrecall/worker/streams/kv"
 )
 
 var t0 = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -177,11 +178,11 @@ func TestThrottledStopsTheFleet(t *testing.T) {
 
 func revision(t *testing.T, f *fleet) uint64 {
 	t.Helper()
-	e, err := get(t.Context(), f.kv, notBeforeKey)
+	e, err := kv.Raw(f.kv).Get(t.Context(), notBeforeKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return e.rev
+	return e.Revision
 }
 
 // A permit that was granted in the moment of a 429 is not used: it is given back, and the caller waits.

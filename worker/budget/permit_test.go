@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"certrecall/worker/natstest"
+	"certrecall/worker/streams/kv"
 )
 
 func mustAcquire(t *testing.T, b *Budget, lane Lane) Permit {
@@ -25,7 +26,8 @@ func usedOf(b *Budget) int { return b.Use()[0].Used }
 func TestPermitLivesShortly(t *testing.T) {
 	t.Parallel()
 	natstest.Bubble(t, func(t *testing.T, env *natstest.Env) {
-		b := newFleet(t, env).start(mustParse(t, "10/5s"))
+		f := newFleet(t, env)
+		b := f.start(mustParse(t, "10/5s"))
 		p := mustAcquire(t, b, Normal)
 		time.Sleep(permitLife - time.Millisecond) // synctest
 		if !p.Fresh() {
@@ -44,7 +46,7 @@ func TestPermitLivesShortly(t *testing.T) {
 		if used := usedOf(b); used != 0 {
 			t.Errorf("%d permits used after it was given back", used)
 		}
-		if use, _, err := ReadUse(t.Context(), b.reserver.kv, mustParse(t, "10/5s"), time.Now()); err != nil || use[0].Used != 0 || use[0].Left != 10 {
+		if use, _, err := ReadUse(t.Context(), f.kv, mustParse(t, "10/5s"), time.Now()); err != nil || use[0].Used != 0 || use[0].Left != 10 {
 			t.Errorf("the record says %v, %v", use, err)
 		}
 	})
@@ -204,7 +206,7 @@ func TestWithoutLimits(t *testing.T) { // not parallel: it counts allocations
 			}
 			p.GiveBack()
 		}
-		if e, err := get(t.Context(), f.kv, recordKey); err != nil || !e.gone {
+		if e, err := kv.Raw(f.kv).Get(t.Context(), recordKey); err != nil || !e.Gone {
 			t.Errorf("there is a record: %v %v", e, err)
 		}
 		if use := b.Use(); use != nil {

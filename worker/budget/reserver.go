@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
+	"certrecall/worker/streams/kv"
 )
 
 // recordKey is the key of the shared record in the control bucket.
@@ -22,7 +22,7 @@ const (
 // A reserver takes permits from the shared record for the callers of this process. Everything but view, queue and stats
 // belongs to the one goroutine that it is.
 type reserver struct {
-	kv     jetstream.KeyValue
+	keys   kv.Keys[[]byte]
 	rules  rules
 	clock  *clock
 	queue  *queue
@@ -74,7 +74,7 @@ func (r *reserver) step(ctx context.Context) time.Duration {
 		return d
 	}
 	if !r.known {
-		e, err := get(ctx, r.kv, recordKey)
+		e, err := r.keys.Get(ctx, recordKey)
 		if err != nil {
 			return r.failed(ctx, err)
 		}
@@ -98,7 +98,7 @@ func (r *reserver) look() {
 	if !fresh {
 		return
 	}
-	if e.rev != 0 && e.rev <= r.rev { // older than what is known, or what a write has just failed on
+	if !e.Anew && e.Revision != 0 && e.Revision <= r.rev { // older than what is known, or what a write has just failed on
 		return
 	}
 	r.adopt(e)
@@ -111,11 +111,11 @@ func (r *reserver) look() {
 func (r *reserver) adopt(e entry) {
 	r.known = true
 	r.rec, r.rev, r.bad = nil, 0, nil
-	if e.gone {
+	if e.Gone {
 		return
 	}
-	r.rev, r.seen = e.rev, true
-	r.rec, r.bad = decodeRecord(e.value)
+	r.rev, r.seen = e.Revision, true
+	r.rec, r.bad = decodeRecord(e.Value)
 }
 
 // mustJoin reports whether there is a record that lacks this process's permits.
@@ -148,9 +148,9 @@ func (r *reserver) failed(ctx context.Context, err error) time.Duration {
 // commit writes a proposal and hands out what it grants.
 func (r *reserver) commit(ctx context.Context, p proposal) time.Duration {
 	value := p.rec.encode()
-	rev, err := compareAndSwap(ctx, r.kv, recordKey, value, r.rev)
+	rev, err := r.keys.Swap(ctx, recordKey, value, r.rev)
 	switch {
-	case errors.Is(err, errConflict):
+	case errors.Is(err, kv.ErrLost), errors.Is(err, kv.ErrBusy):
 		r.stats.conflicts.Add(1)
 		r.known = false
 		r.heat = min(r.heat+1, maxHeat)
@@ -195,12 +195,12 @@ func (r *reserver) commit(ctx context.Context, p proposal) time.Duration {
 
 // verify reads back the stamp of the write that was just done, so that nothing is granted by a clock that is wrong.
 func (r *reserver) verify(ctx context.Context, sent time.Time) bool {
-	e, err := get(ctx, r.kv, recordKey)
-	if err != nil || e.gone || e.rev < r.rev {
+	e, err := r.keys.Get(ctx, recordKey)
+	if err != nil || e.Gone || e.Revision < r.rev {
 		return false
 	}
 	r.clock.saw(e)
-	ahead := r.clock.judge(sent, e.stamp)
+	ahead := r.clock.judge(sent, e.Stamp)
 	if ahead != 0 {
 		r.report(Incident{Kind: ClockWrong, Detail: "ahead of the server by " + ahead.String()})
 	}
@@ -210,7 +210,7 @@ func (r *reserver) verify(ctx context.Context, sent time.Time) bool {
 // adapt sets by how much the next grants are counted late, from how long a write took.
 func (r *reserver) adapt(took time.Duration) {
 	if took > slow {
-		r.lead = min(2*took, callTimeout)
+		r.lead = min(2*took, kv.Timeout)
 	} else if r.lead /= 2; r.lead < slow/10 {
 		r.lead = 0
 	}

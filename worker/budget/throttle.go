@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
+	"certrecall/worker/streams/kv"
 )
 
 // notBeforeKey is the key of the not-before in the control bucket.
@@ -17,7 +17,7 @@ const notBeforeKey = "not-before"
 // A throttle keeps the fleet's not-before: what the record says, with what this process has learnt since and has yet to
 // write.
 type throttle struct {
-	kv      jetstream.KeyValue
+	keys    kv.Keys[[]byte]
 	clock   *clock
 	report  func(Incident)
 	changed chan struct{} // NotBeforeChanged
@@ -58,9 +58,9 @@ func (n news) apply(s NotBefore) (NotBefore, bool) {
 	return s.succeeded(n.at)
 }
 
-func newThrottle(kv jetstream.KeyValue, c *clock, report func(Incident)) *throttle {
+func newThrottle(keys kv.Keys[[]byte], c *clock, report func(Incident)) *throttle {
 	t := &throttle{
-		kv: kv, clock: c, report: report,
+		keys: keys, clock: c, report: report,
 		changed: make(chan struct{}, 1),
 		kick:    make(chan struct{}, 1),
 		wake:    func() {},
@@ -121,17 +121,23 @@ func (t *throttle) heard(n news) {
 	}
 }
 
-// read takes note of the record as it now is.
-func (t *throttle) read(e entry) {
+// read takes note of the record as it now is, unless a later one is known: what
+// is followed comes after what was written, and a replica may lag. It reports
+// whether it did.
+func (t *throttle) read(e entry) bool {
 	var state NotBefore
 	var err error
-	if e.gone {
-		e.rev = 0
+	if e.Gone {
+		e.Revision = 0
 	} else {
-		state, err = decodeNotBefore(e.value)
+		state, err = decodeNotBefore(e.Value)
 	}
 	t.mu.Lock()
-	t.rev, t.loaded = e.rev, true
+	if !e.Gone && !e.Anew && e.Revision < t.rev {
+		t.mu.Unlock()
+		return false
+	}
+	t.rev, t.loaded = e.Revision, true
 	pending := t.news[:0]
 	for _, n := range t.news {
 		next, changed := n.apply(state)
@@ -146,7 +152,12 @@ func (t *throttle) read(e entry) {
 	if err != nil {
 		t.report(Incident{Kind: NotBeforeUnreadable, Detail: "taken for none", Err: err})
 	}
+	return true
 }
+
+// errStale says that a read gave less than what is known. The bucket's replica
+// lags, or the bucket was made anew, which is heard of by following it.
+var errStale = errors.New("the record that was read is older than the one known")
 
 // set makes state the current one. The caller holds mu.
 func (t *throttle) set(state NotBefore) {
@@ -196,22 +207,24 @@ func (t *throttle) write(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		rev, err = compareAndSwap(ctx, t.kv, notBeforeKey, b, rev)
+		rev, err = t.keys.Swap(ctx, notBeforeKey, b, rev)
 		switch {
 		case err == nil:
 			t.mu.Lock()
-			t.rev = rev
+			t.rev = max(t.rev, rev)
 			t.news = slices.DeleteFunc(t.news, func(n news) bool { return n.id <= heard })
 			t.mu.Unlock()
 			continue
-		case !errors.Is(err, errConflict):
+		case !errors.Is(err, kv.ErrLost):
 			return err
 		}
-		e, err := get(ctx, t.kv, notBeforeKey)
+		e, err := t.keys.Get(ctx, notBeforeKey)
 		if err != nil {
 			return err
 		}
 		t.clock.saw(e)
-		t.read(e)
+		if !t.read(e) {
+			return errStale
+		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"certrecall/worker/streams/kv"
 )
 
 // WindowUse is how much of a window is used, the guard included: permits count half a second longer than the window is long.
@@ -30,24 +32,25 @@ func use(rec *record, limits Limits, now time.Time) []WindowUse {
 
 // ReadUse reads from the control bucket how much of each window is used at now (server time), and the not-before. Keys
 // that are not there mean that nothing is used and none is set; one that cannot be read is an error.
-func ReadUse(ctx context.Context, kv jetstream.KeyValue, limits Limits, now time.Time) ([]WindowUse, NotBefore, error) {
-	e, err := get(ctx, kv, recordKey)
+func ReadUse(ctx context.Context, bucket jetstream.KeyValue, limits Limits, now time.Time) ([]WindowUse, NotBefore, error) {
+	keys := kv.Raw(bucket)
+	e, err := keys.Get(ctx, recordKey)
 	if err != nil {
 		return nil, NotBefore{}, fmt.Errorf("reading budget: %w", err)
 	}
 	var rec *record
-	if !e.gone {
-		if rec, err = decodeRecord(e.value); err != nil {
+	if !e.Gone {
+		if rec, err = decodeRecord(e.Value); err != nil {
 			return nil, NotBefore{}, fmt.Errorf("reading budget: %w", err)
 		}
 	}
-	e, err = get(ctx, kv, notBeforeKey)
+	e, err = keys.Get(ctx, notBeforeKey)
 	if err != nil {
 		return nil, NotBefore{}, fmt.Errorf("reading not-before: %w", err)
 	}
 	var nb NotBefore
-	if !e.gone {
-		if nb, err = decodeNotBefore(e.value); err != nil {
+	if !e.Gone {
+		if nb, err = decodeNotBefore(e.Value); err != nil {
 			return nil, NotBefore{}, fmt.Errorf("reading not-before: %w", err)
 		}
 	}

@@ -1,12 +1,13 @@
 package budget
 
 import (
-	"context"
-	"errors"
 	"sync"
 
-	"github.com/nats-io/nats.go/jetstream"
+	"certrecall/worker/streams/kv"
 )
+
+// An entry is a key of the bucket as it was read.
+type entry = kv.Entry[[]byte]
 
 // A view is the record as it was seen last, by the watch or in a write of this process.
 type view struct {
@@ -20,7 +21,10 @@ type view struct {
 func (v *view) put(e entry) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.seen, v.fresh, v.e = e, true, e
+	v.seen, v.fresh = e, true
+	if e.Gone || e.Anew || e.Revision > v.e.Revision {
+		v.e = e
+	}
 }
 
 // take returns what the watch saw since the last call, if anything.
@@ -36,8 +40,8 @@ func (v *view) take() (entry, bool) {
 func (v *view) wrote(value []byte, rev uint64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if rev > v.e.rev {
-		v.e = entry{value: value, rev: rev}
+	if rev > v.e.Revision {
+		v.e = entry{Key: recordKey, Value: value, Revision: rev}
 	}
 }
 
@@ -46,65 +50,4 @@ func (v *view) last() entry {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.e
-}
-
-// errWatchEnded says that a watch ended although nobody stopped it, as when its bucket is deleted.
-var errWatchEnded = errors.New("the watch ended")
-
-// A watcher follows keys of the control bucket.
-type watcher struct {
-	kv   jetstream.KeyValue
-	keys []string
-	saw  func(key string, e entry)
-	lost func(error) // the watch could not be opened, or ended
-	back func()      // it shows all that there is
-}
-
-// run follows the keys until ctx ends, with a new watch whenever one ends. Each begins with what every key holds.
-func (w watcher) run(ctx context.Context) {
-	var retry backoff
-	for {
-		err := w.follow(ctx, &retry)
-		if ctx.Err() != nil {
-			return
-		}
-		w.lost(err)
-		if sleep(ctx, retry.next(), nil) != nil {
-			return
-		}
-	}
-}
-
-func (w watcher) follow(ctx context.Context, retry *backoff) error {
-	updates, err := w.kv.WatchFiltered(ctx, append([]string(nil), w.keys...))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = updates.Stop() }() // an error says that it has ended already
-	seen := map[string]bool{}
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case e, open := <-updates.Updates():
-			switch {
-			case !open:
-				return errWatchEnded
-			case e != nil:
-				seen[e.Key()] = true
-				w.saw(e.Key(), entry{
-					value: e.Value(), rev: e.Revision(), stamp: e.Created(),
-					gone: e.Operation() != jetstream.KeyValuePut,
-				})
-			default: // all that there was at the beginning has been seen
-				retry.reset()
-				w.back()
-				for _, key := range w.keys {
-					if !seen[key] {
-						w.saw(key, entry{gone: true})
-					}
-				}
-			}
-		}
-	}
 }

@@ -9,10 +9,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"certrecall/worker/streams"
+	"certrecall/worker/streams/kv"
 )
 
 // Phase says why a command has a waiting key.
@@ -71,14 +70,8 @@ func waitingKey(order int64, source, id string) string {
 // Wait stores the key, whatever stood there: what it says is never evidence,
 // only a reminder to look.
 func (l *Ledger) Wait(ctx context.Context, w Waiting) error {
-	value, err := json.Marshal(w)
-	if err != nil {
-		return fmt.Errorf("encoding waiting key: %w", err)
-	}
-	err = persist(ctx, func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, swapTimeout)
-		defer cancel()
-		_, err := l.kv.Put(ctx, waitingKey(w.Order, w.Source, w.ID), value)
+	err := kv.Persist(ctx, func(ctx context.Context) error {
+		_, err := l.waiting.Put(ctx, waitingKey(w.Order, w.Source, w.ID), w)
 		return err
 	})
 	if err != nil {
@@ -92,26 +85,14 @@ func (l *Ledger) Wait(ctx context.Context, w Waiting) error {
 // there meanwhile. It reports false if the key is gone.
 func (l *Ledger) Amend(ctx context.Context, k Waiting, change func(*Waiting)) (Waiting, bool, error) {
 	now, found := k, false
-	err := persist(ctx, func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, swapTimeout)
-		defer cancel()
-		e, err := l.kv.Get(ctx, waitingKey(k.Order, k.Source, k.ID))
-		if found = !errors.Is(err, jetstream.ErrKeyNotFound); !found {
-			return nil
-		}
-		if err != nil {
+	err := kv.Persist(ctx, func(ctx context.Context) error {
+		e, err := l.waiting.Get(ctx, waitingKey(k.Order, k.Source, k.ID))
+		if found = !e.Gone; err != nil || !found {
 			return err
 		}
-		now = Waiting{}
-		if err := json.Unmarshal(e.Value(), &now); err != nil {
-			return backoff.Permanent(fmt.Errorf("decoding %s: %w", e.Key(), err))
-		}
+		now = e.Value
 		change(&now)
-		value, err := json.Marshal(now)
-		if err != nil {
-			return backoff.Permanent(err)
-		}
-		_, err = l.kv.Update(ctx, e.Key(), value, e.Revision())
+		_, err = l.waiting.Swap(ctx, e.Key, now, e.Revision)
 		return err
 	})
 	if err != nil {
@@ -122,10 +103,8 @@ func (l *Ledger) Amend(ctx context.Context, k Waiting, change func(*Waiting)) (W
 
 // Unwait deletes the key. Only for a command whose final event is stored.
 func (l *Ledger) Unwait(ctx context.Context, order int64, source, id string) error {
-	err := persist(ctx, func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, swapTimeout)
-		defer cancel()
-		return streams.Remove(ctx, l.kv, waitingKey(order, source, id))
+	err := kv.Persist(ctx, func(ctx context.Context) error {
+		return l.waiting.Remove(ctx, waitingKey(order, source, id))
 	})
 	if err != nil {
 		return fmt.Errorf("deleting waiting key of %s/%s: %w", source, id, err)
@@ -133,35 +112,24 @@ func (l *Ledger) Unwait(ctx context.Context, order int64, source, id string) err
 	return nil
 }
 
-// IsWaiting reads one key.
+// IsWaiting reads one key. One that cannot be understood is there, and says nothing.
 func (l *Ledger) IsWaiting(ctx context.Context, order int64, source, id string) (Waiting, bool, error) {
-	var w Waiting
-	found := false
-	err := persist(ctx, func(ctx context.Context) error {
-		e, err := l.kv.Get(ctx, waitingKey(order, source, id))
-		if errors.Is(err, jetstream.ErrKeyNotFound) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		found = true
-		if err := json.Unmarshal(e.Value(), &w); err != nil {
-			return backoff.Permanent(fmt.Errorf("decoding %s: %w", e.Key(), err))
-		}
-		return nil
+	var e kv.Entry[Waiting]
+	err := kv.Persist(ctx, func(ctx context.Context) (err error) {
+		e, err = l.waiting.Get(ctx, waitingKey(order, source, id))
+		return err
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrUnreadable) {
 		return Waiting{}, false, fmt.Errorf("reading waiting key of %s/%s: %w", source, id, err)
 	}
-	return w, found, nil
+	return e.Value, !e.Gone, nil
 }
 
 // AllWaiting yields every waiting command as it stood when the listing began.
 // A key that cannot be read is yielded as an error, and the rest goes on.
 func (l *Ledger) AllWaiting(ctx context.Context) iter.Seq2[Waiting, error] {
 	return func(yield func(Waiting, error) bool) {
-		watch, err := l.kv.Watch(ctx, "waiting.>", jetstream.IgnoreDeletes())
+		watch, err := l.bucket.Watch(ctx, "waiting.>", jetstream.IgnoreDeletes())
 		if err != nil {
 			yield(Waiting{}, fmt.Errorf("listing waiting keys: %w", err))
 			return
