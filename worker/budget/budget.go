@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,9 +63,11 @@ func New(cfg Config) *Budget {
 	q := newQueue(t.blocked)
 	t.wake = q.wake
 	b := &Budget{limited: len(limits) > 0, limits: limits, queue: q, throttle: t, keys: keys, conn: cfg.Conn, reach: reach}
+	owner := rand.Uint32()
 	b.reserver = &reserver{
 		keys: keys, clock: c, queue: q, report: report, reach: reach,
-		rules:  rules{limits: limits, share: min(share, 1), owner: rand.Uint32()},
+		rules:  rules{limits: limits, share: min(share, 1), owner: owner},
+		turns:  turns{keys: kv.JSON[turn](cfg.KV), owner: owner},
 		paused: func() time.Duration { d, _ := t.ahead(); return d },
 	}
 	return b
@@ -74,13 +77,18 @@ func New(cfg Config) *Budget {
 func (b *Budget) follow(ctx context.Context) {
 	f := kv.Follower[[]byte]{Filters: []string{notBeforeKey}, Changed: b.saw, Listed: b.reach.back, Broken: b.reach.lost}
 	if b.limited {
-		f.Filters = []string{recordKey, notBeforeKey}
+		f.Filters = []string{recordKey, notBeforeKey, turnPrefix + "*"}
 	}
 	_ = b.keys.Follow(ctx, b.conn, f) // ends with ctx only
 }
 
 // saw takes what was heard to where it belongs.
 func (b *Budget) saw(e entry) {
+	if strings.HasPrefix(e.Key, turnPrefix) {
+		b.reserver.turns.saw(e)
+		b.queue.wake()
+		return
+	}
 	b.reserver.clock.saw(e)
 	switch e.Key {
 	case notBeforeKey:

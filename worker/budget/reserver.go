@@ -31,6 +31,7 @@ type reserver struct {
 	reach  *reach
 	stats  counters
 	view   view
+	turns  turns
 
 	known bool    // rec, rev and bad are what was read or written last
 	rec   *record // nil: there is none that can be read
@@ -68,6 +69,7 @@ func (r *reserver) step(ctx context.Context) time.Duration {
 		waiting, idle = [laneCount]int{}, paused+r.jitter()
 	}
 	if waiting == [laneCount]int{} && len(returned) == 0 && !r.mustJoin() {
+		r.turns.done(ctx)
 		return idle
 	}
 	if d := time.Until(r.earliest); d > 0 {
@@ -81,15 +83,69 @@ func (r *reserver) step(ctx context.Context) time.Duration {
 		r.clock.saw(e)
 		r.adopt(e)
 	}
-	p := r.propose(waiting, returned)
-	if p.changed {
-		return r.commit(ctx, p)
+	p, hold := r.proposeInTurn(waiting, returned)
+	if hold > 0 {
+		r.announce(ctx, waiting, false)
+		return hold
 	}
+	if p.changed {
+		d := r.commit(ctx, p)
+		if p.total() < sum(waiting) {
+			r.announce(ctx, waiting, p.total() > 0 && r.known)
+		}
+		return d
+	}
+	r.announce(ctx, waiting, false)
 	r.queue.settled(len(returned))
 	if p.next == never {
 		return idle
 	}
 	return max(time.Millisecond, time.UnixMilli(p.next).Sub(r.clock.now())) + r.jitter()
+}
+
+// proposeInTurn proposes to take no more than this process's part of what is free where others wait too, and says how long
+// to leave it to those whose turn it is.
+func (r *reserver) proposeInTurn(waiting [laneCount]int, returned []*grant) (proposal, time.Duration) {
+	r.rules.batch = 0
+	p := r.propose(waiting, returned)
+	if p.total() == 0 || waiting[Sweep] > 0 { // the sweep has a share of its own, and goes first
+		r.turns.free = time.Time{}
+		return p, 0
+	}
+	n, ahead := r.turns.waiting(highest(waiting), p.rec.last)
+	if d := r.turns.hold(ahead); d > 0 {
+		return p, d
+	}
+	if n > 1 {
+		r.rules.batch = max(1, (p.total()+n-1)/n)
+		p = r.propose(waiting, returned)
+		r.rules.batch = 0
+	}
+	return p, 0
+}
+
+// announce says that callers of this process wait on.
+func (r *reserver) announce(ctx context.Context, waiting [laneCount]int, served bool) {
+	if sum(waiting) > 0 {
+		r.turns.wait(ctx, highest(waiting), r.clock.now().UnixMilli(), served)
+	}
+}
+
+func sum(waiting [laneCount]int) (n int) {
+	for _, w := range waiting {
+		n += w
+	}
+	return n
+}
+
+// highest is the rank of the highest lane with callers.
+func highest(waiting [laneCount]int) int {
+	for _, lane := range byRank {
+		if waiting[lane] > 0 {
+			return lane.rank()
+		}
+	}
+	return laneCount
 }
 
 // look takes what the watch saw.
@@ -101,6 +157,7 @@ func (r *reserver) look() {
 	if !e.Anew && e.Revision != 0 && e.Revision <= r.rev { // older than what is known, or what a write has just failed on
 		return
 	}
+	r.turns.sawOther()
 	r.adopt(e)
 	if r.heat > 0 && !time.Now().Before(r.earliest) {
 		r.earliest = time.Now().Add(r.jitter())
@@ -152,6 +209,7 @@ func (r *reserver) commit(ctx context.Context, p proposal) time.Duration {
 	switch {
 	case errors.Is(err, kv.ErrLost), errors.Is(err, kv.ErrBusy):
 		r.stats.conflicts.Add(1)
+		r.turns.sawOther()
 		r.known = false
 		r.heat = min(r.heat+1, maxHeat)
 		r.earliest = time.Now().Add(r.jitter())

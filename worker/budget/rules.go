@@ -18,6 +18,7 @@ type rules struct {
 	limits Limits
 	share  float64 // of each window, for listings
 	owner  uint32  // of the marks of this process
+	batch  int     // how many permits this write may take; 0 = maxBatch
 }
 
 // A decision is what one look at the record comes to.
@@ -83,6 +84,9 @@ func (r rules) decide(rec *record, now, lead int64, waiting [laneCount]int) deci
 		return d
 	}
 	left, marking := maxBatch, true
+	if r.batch > 0 {
+		left = min(left, r.batch)
+	}
 	for _, lane := range byRank {
 		if waiting[lane] == 0 {
 			continue
