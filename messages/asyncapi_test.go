@@ -66,10 +66,10 @@ func TestAsyncAPIHasOurSubjects(t *testing.T) {
 			names.CommandSubject(l, "servicenow"), names.CommandsStream(), "receive",
 			[]string{"command-" + string(l.Action()), "command-" + string(l.Action()) + "-cloudevent"},
 		}
-		want["dead-letter-"+string(l)] = channel{names.DeadLetterSubject(l, "servicenow"), names.DeadLettersStream(), "send", []string{"dead-letter"}}
+		want["dead-letter-"+string(l)] = channel{names.DeadLetterSubject(l, "servicenow", "INC-42"), names.DeadLettersStream(), "send", []string{"dead-letter"}}
 	}
 	for _, e := range messages.EventNames() {
-		want["event-"+string(e)] = channel{names.EventSubject(e, "servicenow", "INC-1"), names.EventsStream(), "send", []string{"certrecall." + string(e) + ".v1"}}
+		want["event-"+string(e)] = channel{names.EventSubject(e, messages.CommandName{Source: "servicenow", Incident: "INC-42", ID: "INC-1"}), names.EventsStream(), "send", []string{"certrecall." + string(e) + ".v1"}}
 	}
 
 	actions := make(map[string]string)
@@ -82,7 +82,7 @@ func TestAsyncAPIHasOurSubjects(t *testing.T) {
 		actions[to] = text(o["action"])
 	}
 	got := make(map[string]channel)
-	fill := strings.NewReplacer("{prefix}", "certrecall", "{source}", "servicenow", "{id}", "INC-1")
+	fill := strings.NewReplacer("{prefix}", "certrecall", "{source}", "servicenow", "{incident}", "INC-42", "{id}", "INC-1")
 	for name, c := range dig(t, document, "channels") {
 		address := text(dig(t, c)["address"])
 		found := channel{Address: fill.Replace(address), Stream: text(dig(t, c, "x-nats-jetstream")["stream"]), Action: actions[name]}

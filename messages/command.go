@@ -11,6 +11,7 @@ const (
 	MaxContextBytes = 8 << 10  // the value of context, white space included
 	MaxComments     = 1000     // characters
 	MaxRequestedBy  = 256      // characters
+	MaxCommonName   = 255      // characters
 )
 
 // RevocationReason is the reason DigiCert writes into its revocation list, as
@@ -38,7 +39,7 @@ func RevocationReasons() []RevocationReason {
 // Command is one command as decoded. Fields of the other action have their
 // zero values.
 type Command struct {
-	ID     string // the producer's id, unique per source
+	ID     string // the producer's id, unique per source and incident
 	Source string // the producing system, from the subject
 	Lane   Lane   // from the subject
 
@@ -51,8 +52,11 @@ type Command struct {
 	Comments         string
 	RevocationReason RevocationReason
 	SkipApproval     bool // needs a key with administrator rights
-	DryRun           bool // report what would be revoked, send no revocation
-	ShowArchived     bool // list archived duplicates too
+	// ExpectedCommonName is what the order (the certificate) must read as common
+	// name before anything is sent, compared without case; "" = not given.
+	ExpectedCommonName string
+	DryRun             bool // report what would be revoked, send no revocation
+	ShowArchived       bool // list archived duplicates too
 
 	Incident    string
 	Deadline    time.Time // when it must be done; zero = not given; UTC
@@ -69,4 +73,4 @@ func (c Command) Action() Action { return c.Lane.Action() }
 
 // Suffix returns what is put behind the comments sent to DigiCert. It tells
 // whose revocation request it is when requests are read back.
-func (c Command) Suffix() string { return " [certrecall " + c.Source + "/" + c.ID + "]" }
+func (c Command) Suffix() string { return " [certrecall " + c.Name().String() + "]" }

@@ -17,6 +17,7 @@ const (
 	fieldComments
 	fieldRevocationReason
 	fieldSkipApproval
+	fieldExpectedCommonName
 	fieldDryRun
 	fieldShowArchived
 	fieldIncident
@@ -41,6 +42,8 @@ func (f field) name() string {
 		return "revocation_reason"
 	case fieldSkipApproval:
 		return "skip_approval"
+	case fieldExpectedCommonName:
+		return "expected_common_name"
 	case fieldDryRun:
 		return "dry_run"
 	case fieldShowArchived:
@@ -75,6 +78,8 @@ func fieldOf(name []byte) field {
 		return fieldRevocationReason
 	case "skip_approval":
 		return fieldSkipApproval
+	case "expected_common_name":
+		return fieldExpectedCommonName
 	case "dry_run":
 		return fieldDryRun
 	case "show_archived":
@@ -96,7 +101,8 @@ func fieldOf(name []byte) field {
 // of reports whether commands of an action have the field.
 func (f field) of(a Action) bool {
 	switch f {
-	case fieldCertificateID, fieldComments, fieldRevocationReason, fieldSkipApproval, fieldDryRun, fieldDeadline:
+	case fieldCertificateID, fieldComments, fieldRevocationReason, fieldSkipApproval, fieldExpectedCommonName,
+		fieldDryRun, fieldDeadline:
 		return a != ActionListDuplicates
 	case fieldShowArchived:
 		return a != ActionRevoke

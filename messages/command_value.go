@@ -24,7 +24,8 @@ const (
 	badComments   = "must be 1 to 1000 characters; shorten it"
 	badControl    = "has a control character; write it in one line of plain text"
 	badRequester  = "must be at most 256 characters; shorten it"
-	badIncident   = "must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -"
+	badCommonName = "must be 1 to 255 characters; leave the field out if it does not matter"
+	badIncident   = "must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -, and not - alone"
 	badReason     = "must be one of unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation"
 	contextLarge  = "larger than 8 KiB; send less"
 	ofRevocations = "belongs to revoke commands; leave it out, or send to another lane"
@@ -73,8 +74,12 @@ func (d *commandDecoder) fieldValue(f field, name []byte) (err error) {
 		return err
 	case d.seen.has(f):
 		d.found.add(f.name(), givenTwice)
-		if f == fieldID {
+		switch f {
+		case fieldID:
 			d.id.usable = false
+		case fieldIncident:
+			d.command.Incident = "" // which of the two is meant cannot be read
+		default:
 		}
 		_, err = d.value()
 		return err
@@ -105,6 +110,8 @@ func (d *commandDecoder) fieldValue(f field, name []byte) (err error) {
 		c.RevocationReason = RevocationReason(reason)
 	case fieldSkipApproval:
 		c.SkipApproval, err = d.flag(f)
+	case fieldExpectedCommonName:
+		c.ExpectedCommonName, err = d.checked(f, checkCommonName)
 	case fieldDryRun:
 		c.DryRun, err = d.flag(f)
 	case fieldShowArchived:
@@ -195,6 +202,13 @@ func checkReason(v string) string {
 func checkIncident(v string) string {
 	if !ValidIncident(v) {
 		return badIncident
+	}
+	return ""
+}
+
+func checkCommonName(v string) string {
+	if n := utf8.RuneCountInString(v); n < 1 || n > MaxCommonName {
+		return badCommonName
 	}
 	return ""
 }

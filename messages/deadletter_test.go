@@ -15,7 +15,7 @@ func TestDeadLetterHeader(t *testing.T) {
 	t.Parallel()
 	d := messages.DeadLetter{
 		ErrorType: messages.ErrorInvalidCommand, Detail: " order_id: 100% wrong\r\nNats-Rollup: all; é ",
-		EventSubject: "certrecall.evt.v1.command-rejected.soar.i",
+		EventSubject: "certrecall.evt.v1.command-rejected.soar.-.i",
 		ReceivedAt:   time.Date(2026, 3, 1, 12, 0, 0, 500, time.FixedZone("", 3600)), Deliveries: 3, Sequence: 42,
 	}
 	original := map[string][]string{
@@ -28,7 +28,7 @@ func TestDeadLetterHeader(t *testing.T) {
 		"ce-id": {"i"}, "Traceparent": {"x"}, "certrecall-replay-of": {"h"}, "Natsy": {"kept"},
 		"certrecall-error-type":    {"invalid-command"},
 		"certrecall-error-detail":  {"%20order_id: 100%25 wrong%0D%0ANats-Rollup: all; %C3%A9%20"},
-		"certrecall-event-subject": {"certrecall.evt.v1.command-rejected.soar.i"},
+		"certrecall-event-subject": {"certrecall.evt.v1.command-rejected.soar.-.i"},
 		"certrecall-received-at":   {"2026-03-01T11:00:00.0000005Z"},
 		"certrecall-deliveries":    {"3"},
 		"certrecall-sequence":      {"42"},
@@ -87,7 +87,7 @@ func TestDeadLetterRoundTrip(t *testing.T) {
 		d := messages.DeadLetter{
 			ErrorType:    rapid.SampledFrom(messages.ErrorTypes()).Draw(t, "type"),
 			Detail:       rapid.StringN(0, 200, -1).Draw(t, "detail"),
-			EventSubject: "certrecall.evt.v1.revoke-failed.soar.i",
+			EventSubject: "certrecall.evt.v1.revoke-failed.soar.-.i",
 			ReceivedAt:   drawTime(t, "received"),
 			Deliveries:   rapid.Uint64().Draw(t, "deliveries"),
 			Sequence:     rapid.Uint64().Draw(t, "sequence"),

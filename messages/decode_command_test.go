@@ -34,7 +34,7 @@ func TestDecodeCommandReadsEveryField(t *testing.T) {
 	body := ` {
 	"id": "INC-1", "order_id": "00123", "certificate_id": 9223372036854775807,
 	"comments": "K\u00e9y \ud83d\udd11 \"found\" \/ 公開", "revocation_reason": "keyCompromise",
-	"skip_approval": true, "dry_run": true, "incident": "INC0012345",
+	"skip_approval": true, "expected_common_name": "www.Example.com", "dry_run": true, "incident": "INC0012345",
 	"deadline": "2026-03-01T17:00:00.5+01:00", "expires": "2026-03-02t00:00:00z",
 	"requested_by": "jane@example.com",
 	"context": { "b" : [1.0, 1e3, "\u0041"], "a":{} , "Id":1, "id":2 }
@@ -52,7 +52,7 @@ func TestDecodeCommandReadsEveryField(t *testing.T) {
 		ID: "INC-1", Source: "servicenow", Lane: messages.LaneRevokeUrgent,
 		OrderID: 123, CertificateID: 9223372036854775807,
 		Comments: `Kéy 🔑 "found" / 公開`, RevocationReason: messages.ReasonKeyCompromise,
-		SkipApproval: true, DryRun: true, Incident: "INC0012345",
+		SkipApproval: true, ExpectedCommonName: "www.Example.com", DryRun: true, Incident: "INC0012345",
 		Deadline:    time.Date(2026, 3, 1, 16, 0, 0, 5e8, time.UTC),
 		Expires:     time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC),
 		RequestedBy: "jane@example.com",
@@ -65,7 +65,7 @@ func TestDecodeCommandReadsEveryField(t *testing.T) {
 	if got.Action() != messages.ActionRevoke {
 		t.Errorf("action = %q", got.Action())
 	}
-	if want := " [certrecall servicenow/INC-1]"; got.Suffix() != want {
+	if want := " [certrecall servicenow/INC0012345/INC-1]"; got.Suffix() != want {
 		t.Errorf("suffix = %q, want %q", got.Suffix(), want)
 	}
 }
@@ -191,9 +191,15 @@ func refusedCommands() map[string]refused {
 		"boolean as number":       {revoke, with(`"skip_approval":1`), []string{"skip_approval: must be true or false, not a number"}, ""},
 		"boolean null":            {revoke, with(`"dry_run":null`), []string{"dry_run: must be true or false, not null"}, ""},
 		"archived as text":        {list, `{"id":"i","order_id":1,"show_archived":"1"}`, []string{"show_archived: must be true or false, not a string"}, ""},
-		"incident with a dot":     {revoke, with(`"incident":"a.b"`), []string{"incident: must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -"}, ""},
-		"incident empty":          {revoke, with(`"incident":""`), []string{"incident: must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -"}, ""},
-		"incident too long":       {revoke, with(`"incident":"` + strings.Repeat("a", 65) + `"`), []string{"incident: must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -"}, ""},
+		"incident with a dot":     {revoke, with(`"incident":"a.b"`), []string{"incident: must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -, and not - alone"}, ""},
+		"incident empty":          {revoke, with(`"incident":""`), []string{"incident: must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -, and not - alone"}, ""},
+		"incident too long":       {revoke, with(`"incident":"` + strings.Repeat("a", 65) + `"`), []string{"incident: must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -, and not - alone"}, ""},
+		"incident of a dash":      {revoke, with(`"incident":"-"`), []string{"incident: must be 1 to 64 characters of A-Z, a-z, 0-9, _ and -, and not - alone"}, ""},
+		"common name empty":       {revoke, with(`"expected_common_name":""`), []string{"expected_common_name: must be 1 to 255 characters; leave the field out if it does not matter"}, ""},
+		"common name too long":    {revoke, with(`"expected_common_name":"` + strings.Repeat("é", 256) + `"`), []string{"expected_common_name: must be 1 to 255 characters; leave the field out if it does not matter"}, ""},
+		"common name a number":    {revoke, with(`"expected_common_name":1`), []string{"expected_common_name: must be a string, not a number"}, ""},
+		"common name of a list":   {list, `{"id":"i","order_id":1,"expected_common_name":"a"}`, []string{"expected_common_name: belongs to revoke commands; leave it out, or send to another lane"}, ""},
+		"common name misspelt":    {revoke, with(`"expectedCommonName":"a"`), []string{"expectedCommonName: is no field of a command; did you mean expected_common_name?"}, ""},
 		"requester too long":      {revoke, with(`"requested_by":"` + strings.Repeat("é", 257) + `"`), []string{"requested_by: must be at most 256 characters; shorten it"}, ""},
 		"requester is an object":  {revoke, with(`"requested_by":{"name":"jane"}`), []string{"requested_by: must be a string, not an object"}, ""},
 		"time without zone":       {revoke, with(`"deadline":"2026-03-01T17:00:00"`), []string{"deadline:" + timestamp}, ""},

@@ -13,11 +13,11 @@ import (
 // not given; it refuses what contradicts itself. Context, Request and
 // Certificates of the event are parts of body.
 func (n Names) DecodeEvent(subject string, header map[string][]string, body []byte) (Event, error) {
-	name, source, id, err := n.ParseEventSubject(subject)
+	name, command, err := n.ParseEventSubject(subject)
 	if err != nil {
 		return Event{}, err
 	}
-	d := eventDecoder{scanner: scanner{data: body}, event: Event{Name: name, ID: id, Source: source}}
+	d := eventDecoder{scanner: scanner{data: body}, event: Event{Name: name, ID: command.ID, Source: command.Source}}
 	if err := d.read(); err != nil {
 		return Event{}, fmt.Errorf("decoding event %s: data: %w", clip(subject), err)
 	}
@@ -26,8 +26,11 @@ func (n Names) DecodeEvent(subject string, header map[string][]string, body []by
 	e.Origin = getHeader(header, HeaderOrigin)
 	e.Traceparent = getHeader(header, HeaderTraceparent)
 	e.Tracestate = getHeader(header, HeaderTracestate)
-	if e.Source != source {
+	if e.Source != command.Source {
 		return Event{}, fmt.Errorf("decoding event %s: source is %q in the data", clip(subject), clip(e.Source))
+	}
+	if e.Incident != command.Incident {
+		return Event{}, fmt.Errorf("decoding event %s: incident is %q in the data", clip(subject), clip(e.Incident))
 	}
 	if t := getHeader(header, ceType); t != "" && t != name.cloudEventsType() {
 		return Event{}, fmt.Errorf("decoding event %s: %s is %q", clip(subject), ceType, clip(t))
@@ -157,6 +160,17 @@ func (d *eventDecoder) outcome(name []byte) {
 	case "approval_needed":
 		e.ApprovalNeeded = new(bool)
 		d.flag(e.ApprovalNeeded)
+	case "product":
+		readText(d, &e.Product)
+	case "keys":
+		d.keys()
+	case "cancelled_by":
+		readText(d, &e.CancelledBy)
+	case "cancel_reason":
+		readText(d, &e.CancelReason)
+	case "held":
+		e.Held = new(Held)
+		d.each(d.heldField)
 	case "error":
 		e.Error = new(Error)
 		d.each(d.errorField)

@@ -32,6 +32,7 @@ func (c Command) Digest() string {
 	if revoke {
 		o.alwaysFlag("dry_run", c.DryRun)
 	}
+	o.text("expected_common_name", c.ExpectedCommonName)
 	o.time("expires", c.Expires)
 	o.text("id", c.ID)
 	o.text("incident", c.Incident)

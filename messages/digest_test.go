@@ -31,10 +31,10 @@ func TestDigestIsTheHashOfTheCanonicalCommand(t *testing.T) {
 		"least": {messages.LaneRevoke, `{"comments":"c","order_id":"01","id":"i"}`,
 			`{"action":"revoke","comments":"c","dry_run":false,"id":"i","order_id":1,"skip_approval":false}`},
 		"most": {messages.LaneRevokeUrgent, `{"id":"i","order_id":1,"certificate_id":2,"comments":"\u0041\u00e9\/\"\\","revocation_reason":"superseded",
-			"skip_approval":true,"dry_run":true,"incident":"n","deadline":"2026-03-01T17:00:00.50+01:00","expires":"2026-03-02T00:00:00Z","requested_by":"\u007f",
+			"skip_approval":true,"expected_common_name":"www.example.com","dry_run":true,"incident":"n","deadline":"2026-03-01T17:00:00.50+01:00","expires":"2026-03-02T00:00:00Z","requested_by":"\u007f",
 			"context":{"z":[ 1.0, 1E3 ,{}, [] ],"\u0061":{"c":null,"b":"\u000a\u001F\ud83d\udd11"},"é":true,"b":-0,"A":"<>&"}}`,
 			`{"action":"revoke","certificate_id":2,"comments":"Aé/\"\\","context":{"A":"<>&","a":{"b":"\n\u001f🔑","c":null},"b":-0,"z":[1.0,1E3,{},[]],"é":true},` +
-				`"deadline":"2026-03-01T16:00:00.5Z","dry_run":true,"expires":"2026-03-02T00:00:00Z","id":"i","incident":"n","order_id":1,"requested_by":"` + "\x7f" +
+				`"deadline":"2026-03-01T16:00:00.5Z","dry_run":true,"expected_common_name":"www.example.com","expires":"2026-03-02T00:00:00Z","id":"i","incident":"n","order_id":1,"requested_by":"` + "\x7f" +
 				`","revocation_reason":"superseded","skip_approval":true}`},
 		"list": {messages.LaneListDuplicates, `{"id":"i","order_id":1}`,
 			`{"action":"list-duplicates","id":"i","order_id":1,"show_archived":false}`},
@@ -90,6 +90,8 @@ func TestDigestSeesContentOnly(t *testing.T) {
 		`{"id":"i","order_id":1,"comments":"c","revocation_reason":"unspecified"}`,
 		`{"id":"i","order_id":1,"comments":"c","incident":"x"}`,
 		`{"id":"i","order_id":1,"comments":"c","requested_by":"x"}`,
+		`{"id":"i","order_id":1,"comments":"c","expected_common_name":"x"}`,
+		`{"id":"i","order_id":1,"comments":"c","expected_common_name":"X"}`,
 		`{"id":"i","order_id":1,"comments":"c\",\"incident\":\"x"}`,
 	} {
 		digest := decode(t, messages.LaneRevoke, different).Digest()

@@ -13,12 +13,13 @@
 //
 // # Subjects
 //
-//	<prefix>.cmd.v1.<lane>.<source>               commands
-//	<prefix>.evt.v1.<event>.<source>.<id>         events
-//	<prefix>.dlq.v1.<lane>.<source>               dead letters
+//	<prefix>.cmd.v1.<lane>.<source>                     commands
+//	<prefix>.evt.v1.<event>.<source>.<incident>.<id>    events
+//	<prefix>.dlq.v1.<lane>.<source>.<incident>          dead letters
 //
-// All events of one command share source and id: [Names.ChainSubject] is the
-// filter for them.
+// The incident is "-" where there is none. All events of one command share
+// source, incident and id, which are its name: [Names.ChainSubject] is the
+// filter for them, and [Names.IncidentSubject] the one for an incident.
 //
 // # Invariants
 //

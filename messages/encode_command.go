@@ -20,6 +20,7 @@ func EncodeCommand(c Command) ([]byte, error) {
 	o.text(fieldComments.name(), c.Comments)
 	o.text(fieldRevocationReason.name(), string(c.RevocationReason))
 	o.flag(fieldSkipApproval.name(), c.SkipApproval)
+	o.text(fieldExpectedCommonName.name(), c.ExpectedCommonName)
 	o.flag(fieldDryRun.name(), c.DryRun)
 	o.flag(fieldShowArchived.name(), c.ShowArchived)
 	o.text(fieldIncident.name(), c.Incident)

@@ -17,7 +17,7 @@ func (n Names) EncodeEvent(e Event) (subject string, header map[string][]string,
 	if err := e.check(); err != nil {
 		return "", nil, nil, fmt.Errorf("encoding event %s: %w", e.Name, err)
 	}
-	subject = n.EventSubject(e.Name, e.Source, e.ID)
+	subject = n.EventSubject(e.Name, e.Command())
 	return subject, n.eventHeader(e, subject), e.data(), nil
 }
 
@@ -100,6 +100,16 @@ func (e *Event) data() []byte {
 	if e.ApprovalNeeded != nil {
 		o.alwaysFlag("approval_needed", *e.ApprovalNeeded)
 	}
+	o.text("product", e.Product)
+	o.keys(e.Keys)
+	if e.Name.ofCancellation() {
+		o.alwaysText("cancelled_by", e.CancelledBy)
+		o.alwaysText("cancel_reason", e.CancelReason)
+	}
+	if e.Held != nil {
+		o.name("held")
+		o.buf = e.Held.append(o.buf)
+	}
 	if e.Error != nil {
 		o.name("error")
 		o.buf = e.Error.append(o.buf)
@@ -153,6 +163,7 @@ func (e *Event) check() error {
 	}
 	refuse(!e.Name.known(), "name: there is no such event")
 	refuse(!ValidSource(e.Source), "source: breaks the rule")
+	refuse(e.Incident != "" && !ValidIncident(e.Incident), "incident: breaks the rule")
 	refuse(!ValidID(e.ID), "id: breaks the rule")
 	refuse(e.CommandID != e.ID && e.Name != EventCommandRejected, "command_id: differs from the id")
 	refuse(e.Action == "" || e.Action != e.Lane.Action(), "action: is not that of the lane")
@@ -173,11 +184,12 @@ func (e *Event) check() error {
 	if e.Error != nil {
 		refuse(e.Error.Type.Title() == "" || e.Error.Title == "" || e.Error.Detail == "", "error: type, title or detail missing")
 	}
-	held := e.Certificates != nil
-	refuse(held && e.CertificatesObject != nil, "certificates: given in both ways")
-	held = held || e.CertificatesObject != nil
-	refuse(held != e.Name.bearsCertificates(), "certificates: must be there exactly in duplicates-listed and revoke-planned")
-	refuse(held != (e.Count != nil), "count: must be there exactly with certificates")
+	e.checkPolicy(refuse)
+	listed := e.Certificates != nil
+	refuse(listed && e.CertificatesObject != nil, "certificates: given in both ways")
+	listed = listed || e.CertificatesObject != nil
+	refuse(listed != e.Name.bearsCertificates(), "certificates: must be there exactly in duplicates-listed and revoke-planned")
+	refuse(listed != (e.Count != nil), "count: must be there exactly with certificates")
 	for _, raw := range [...]struct {
 		name string
 		json []byte

@@ -179,7 +179,7 @@ func TestDecodeEventIsTolerant(t *testing.T) {
 	const body = ` {"Final":1,"new":{"a":[1]},"command_id":"i","source":"soar","action":"rev\u006fke","lane":"revoke","order_id":7,
 		"incident":null,"error":{"type":"brand-new","instance":"x","retryable":true},"certificates_object":{"size":1,"etag":"x"},
 		"count":null,"comments":"` + "\xff" + `","finished_at":"2026-03-01T13:00:00+01:00","\u0073tatus":"pending"} `
-	got, err := names.DecodeEvent("certrecall.evt.v1.revoke-failed.soar.i", map[string][]string{
+	got, err := names.DecodeEvent("certrecall.evt.v1.revoke-failed.soar.-.i", map[string][]string{
 		"CE-Type": {"certrecall.revoke-failed.v1"}, "Certrecall-Command-Digest": {"d"}, "x": nil,
 	}, []byte(body))
 	if err != nil {
@@ -193,7 +193,7 @@ func TestDecodeEventIsTolerant(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("event (-want +got):\n%s", diff)
 	}
-	if got, err = names.DecodeEvent("certrecall.evt.v1.revoked.soar.i", map[string][]string{"ce-time": {"2026-03-01T12:00:00Z"}}, []byte(`{}`)); err != nil {
+	if got, err = names.DecodeEvent("certrecall.evt.v1.revoked.soar.-.i", map[string][]string{"ce-time": {"2026-03-01T12:00:00Z"}}, []byte(`{}`)); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(messages.Event{Name: messages.EventRevoked, ID: "i", Source: "soar", Time: want.Time}, got); diff != "" {
@@ -204,14 +204,14 @@ func TestDecodeEventIsTolerant(t *testing.T) {
 func TestDecodeEventRefusesContradictions(t *testing.T) {
 	t.Parallel()
 	names := mustNames(t, "certrecall")
-	const subject = "certrecall.evt.v1.revoke-failed.soar.i"
+	const subject = "certrecall.evt.v1.revoke-failed.soar.-.i"
 	tests := map[string]struct {
 		subject string
 		header  map[string][]string
 		body    string
 		want    string
 	}{
-		"subject":        {"certrecall.evt.v1.nothing.soar.i", nil, `{}`, `no event "nothing"`},
+		"subject":        {"certrecall.evt.v1.nothing.soar.-.i", nil, `{}`, `no event "nothing"`},
 		"type":           {subject, map[string][]string{"ce-type": {"certrecall.revoked.v1"}}, `{}`, "ce-type"},
 		"version":        {subject, map[string][]string{"ce-specversion": {"2.0"}}, `{}`, "ce-specversion"},
 		"source":         {subject, nil, `{"source":"other"}`, "source"},

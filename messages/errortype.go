@@ -18,7 +18,8 @@ const (
 	ErrorProtectedOrder        ErrorType = "protected-order"
 	ErrorExpired               ErrorType = "expired"
 	ErrorPoison                ErrorType = "poison"
-	ErrorGuardTripped          ErrorType = "guard-tripped" // reserved: no event bears it yet
+	ErrorNotAllowed            ErrorType = "not-allowed"  // the policy does not let this source use that field or lane
+	ErrorNotExpected           ErrorType = "not-expected" // the order is not the one that was meant
 )
 
 // ErrorTypes returns all error types, in the order of the contract.
@@ -26,7 +27,7 @@ func ErrorTypes() []ErrorType {
 	return []ErrorType{
 		ErrorInvalidCommand, ErrorCommandConflict, ErrorOrderNotFound, ErrorCertificateNotInOrder,
 		ErrorOrderNotRevocable, ErrorRefused, ErrorApprovalRejected, ErrorGaveUp, ErrorOutcomeUnknown,
-		ErrorProtectedOrder, ErrorExpired, ErrorPoison, ErrorGuardTripped,
+		ErrorProtectedOrder, ErrorExpired, ErrorPoison, ErrorNotAllowed, ErrorNotExpected,
 	}
 }
 
@@ -58,8 +59,10 @@ func (t ErrorType) Title() string {
 		return "The command expired before it was carried out"
 	case ErrorPoison:
 		return "The command repeatedly ended the worker that handled it"
-	case ErrorGuardTripped:
-		return "A guard stopped the command"
+	case ErrorNotAllowed:
+		return "The policy does not allow this to the source"
+	case ErrorNotExpected:
+		return "The order is not the one that was meant"
 	}
 	return ""
 }

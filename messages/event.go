@@ -12,6 +12,7 @@ type EventName string
 const (
 	EventRevokeAccepted          EventName = "revoke-accepted"           // a worker has taken the command; nothing is sent yet
 	EventRevokeRequested         EventName = "revoke-requested"          // DigiCert made a request that waits for an administrator
+	EventRevokeHeld              EventName = "revoke-held"               // the policy keeps it from being sent until operators allow it
 	EventRevokeOverdue           EventName = "revoke-overdue"            // the deadline passed without a final event
 	EventRevoked                 EventName = "revoked"                   // final: the order or certificate is revoked
 	EventRevokeRejected          EventName = "revoke-rejected"           // final: an administrator rejected the request
@@ -27,8 +28,8 @@ const (
 // EventNames returns all events, in the order of the contract.
 func EventNames() []EventName {
 	return []EventName{
-		EventRevokeAccepted, EventRevokeRequested, EventRevokeOverdue, EventRevoked, EventRevokeRejected,
-		EventRevokeFailed, EventRevokeCancelled, EventRevokePlanned, EventDuplicatesListed,
+		EventRevokeAccepted, EventRevokeRequested, EventRevokeHeld, EventRevokeOverdue, EventRevoked,
+		EventRevokeRejected, EventRevokeFailed, EventRevokeCancelled, EventRevokePlanned, EventDuplicatesListed,
 		EventListDuplicatesFailed, EventListDuplicatesCancelled, EventCommandRejected,
 	}
 }
@@ -36,7 +37,11 @@ func EventNames() []EventName {
 // Final reports whether nothing follows the event. After command-rejected a
 // corrected command may still go on under the same id.
 func (e EventName) Final() bool {
-	return e.known() && e != EventRevokeAccepted && e != EventRevokeRequested && e != EventRevokeOverdue
+	switch e {
+	case EventRevokeAccepted, EventRevokeRequested, EventRevokeHeld, EventRevokeOverdue:
+		return false
+	}
+	return e.known()
 }
 
 // known reports whether the event exists.
@@ -50,6 +55,8 @@ func (e EventName) cloudEventsType() string {
 		return "certrecall.revoke-accepted.v1"
 	case EventRevokeRequested:
 		return "certrecall.revoke-requested.v1"
+	case EventRevokeHeld:
+		return "certrecall.revoke-held.v1"
 	case EventRevokeOverdue:
 		return "certrecall.revoke-overdue.v1"
 	case EventRevoked:
@@ -87,6 +94,11 @@ func (e EventName) ofListing() bool {
 // bearsError reports whether the event says what went wrong.
 func (e EventName) bearsError() bool {
 	return e == EventRevokeFailed || e == EventRevokeRejected || e == EventListDuplicatesFailed || e == EventCommandRejected
+}
+
+// ofCancellation reports whether the event says that an operator cancelled.
+func (e EventName) ofCancellation() bool {
+	return e == EventRevokeCancelled || e == EventListDuplicatesCancelled
 }
 
 // bearsCertificates reports whether the event holds a list of certificates.
@@ -137,6 +149,12 @@ type Event struct {
 	CertificatesObject *ObjectRef      // where the array is, if too large for a message
 	OrderStatus        string
 	ApprovalNeeded     *bool
+	Product            string    // DigiCert's product.name_id
+	Keys               []KeyHash // of the certificates whose CSR could be read; nil = not read
+
+	CancelledBy  string // the operator
+	CancelReason string
+	Held         *Held // whose limit holds the command
 
 	Error      *Error
 	ReplayOf   string
@@ -146,7 +164,7 @@ type Event struct {
 // ObjectRef says where in the object store a result is.
 type ObjectRef struct {
 	Bucket string
-	Name   string // "<source>.<command-id>.<sha256>"
+	Name   string // "<source>.<incident>.<command-id>.<sha256>"
 	Size   int64  // bytes
 	Digest string // "SHA-256=<base64url>"
 }

@@ -56,7 +56,7 @@ func ExampleNames_DecodeEvent() {
 	if err != nil {
 		panic(err)
 	}
-	event, err := names.DecodeEvent("certrecall.evt.v1.revoke-requested.servicenow.INC0012345-1", nil,
+	event, err := names.DecodeEvent("certrecall.evt.v1.revoke-requested.servicenow.-.INC0012345-1", nil,
 		[]byte(`{"command_id":"INC0012345-1","source":"servicenow","action":"revoke","lane":"revoke","final":false,`+
 			`"order_id":123456,"request_id":4711,"status":"pending","already":false,"attempts":1,`+
 			`"received_at":"2026-03-01T12:00:00Z","finished_at":"2026-03-01T12:00:01Z"}`))
@@ -90,7 +90,7 @@ func ExampleNames_EncodeEvent() {
 	fmt.Println(header["ce-type"][0], header["ce-subject"][0])
 	fmt.Println(string(body))
 	// Output:
-	// certrecall.evt.v1.duplicates-listed.soar.list-1
+	// certrecall.evt.v1.duplicates-listed.soar.-.list-1
 	// certrecall.duplicates-listed.v1 order/123456
 	// {"command_id":"list-1","source":"soar","action":"list-duplicates","lane":"list-duplicates","final":true,"order_id":123456,"attempts":1,"received_at":"2026-03-01T12:00:00Z","finished_at":"2026-03-01T12:00:01Z","count":1,"certificates":[ {"id":12345} ]}
 }

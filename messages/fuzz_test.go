@@ -17,7 +17,7 @@ import (
 // seeds are command bodies of all kinds, good and bad.
 func seeds() []string {
 	return []string{
-		`{"id":"INC-1","order_id":"00123","certificate_id":7,"comments":"c","revocation_reason":"superseded","skip_approval":true,"dry_run":false,` +
+		`{"id":"INC-1","order_id":"00123","certificate_id":7,"comments":"c","revocation_reason":"superseded","skip_approval":true,"expected_common_name":"a","dry_run":false,` +
 			`"incident":"n","deadline":"2026-03-01T17:00:00.5+01:00","expires":"2026-03-02t00:00:00z","requested_by":"jane","context":{"a":[1.0,{"b":null}]}}`,
 		`{"id":"i","order_id":9223372036854775808,"comments":"\ud83d\udd11","x":1,"x":2}`,
 		`{"specversion":"1.0","id":"i","type":"t","source":"/s","data":{"order_id":1,"comments":"c"}}`,
@@ -105,7 +105,7 @@ func agreeWithJSON(t *testing.T, c messages.Command, body []byte) {
 	text := func(name string) string { s, _ := data[name].(string); return s }
 	flag := func(name string) bool { b, _ := data[name].(bool); return b }
 	if c.Comments != text("comments") || string(c.RevocationReason) != text("revocation_reason") ||
-		c.Incident != text("incident") || c.RequestedBy != text("requested_by") ||
+		c.Incident != text("incident") || c.ExpectedCommonName != text("expected_common_name") || c.RequestedBy != text("requested_by") ||
 		c.SkipApproval != flag("skip_approval") || c.DryRun != flag("dry_run") || c.ShowArchived != flag("show_archived") {
 		t.Fatalf("%+v is not %s", c, body)
 	}
@@ -129,7 +129,7 @@ func FuzzDecodeEvent(f *testing.F) {
 		subject, header, body := readMessage(f, content)
 		f.Add(subject, header["ce-type"][0], header["ce-time"][0], body)
 	}
-	f.Add("certrecall.evt.v1.revoked.soar.i", "", "", []byte(`{"a":[{}],"error":null,"error":{"type":"x"}}`))
+	f.Add("certrecall.evt.v1.revoked.soar.-.i", "", "", []byte(`{"a":[{}],"error":null,"error":{"type":"x"}}`))
 	f.Fuzz(func(t *testing.T, subject, kind, at string, body []byte) {
 		e, err := names.DecodeEvent(subject, map[string][]string{"ce-type": {kind}, "CE-TIME": {at}}, body)
 		if err != nil {
@@ -138,7 +138,7 @@ func FuzzDecodeEvent(f *testing.F) {
 		if !json.Valid(body) {
 			t.Fatalf("this is no JSON: %q", body)
 		}
-		if names.EventSubject(e.Name, e.Source, e.ID) != subject {
+		if names.EventSubject(e.Name, e.Command()) != subject {
 			t.Fatalf("subject %q", subject)
 		}
 		s, h, b, err := names.EncodeEvent(e)
@@ -158,8 +158,8 @@ func FuzzDecodeEvent(f *testing.F) {
 // A subject that can be parsed is the one that its parts make.
 func FuzzSubjects(f *testing.F) {
 	for _, subject := range []string{
-		"certrecall.cmd.v1.revoke.soar", "certrecall.evt.v1.revoked.soar.i", "certrecall.dlq.v1.list-duplicates.soar",
-		"certrecall.evt.v1.command-rejected.invalid.seq-1-2", "certrecall.cmd.v1.revoke.a$b", "p.cmd.v1..", "p.evt.v1...",
+		"certrecall.cmd.v1.revoke.soar", "certrecall.evt.v1.revoked.soar.-.i", "certrecall.dlq.v1.list-duplicates.soar.-",
+		"certrecall.evt.v1.command-rejected.invalid.-.seq-1-2", "certrecall.cmd.v1.revoke.a$b", "p.cmd.v1..", "p.evt.v1...",
 	} {
 		f.Add("certrecall", subject)
 		f.Add("p", subject)
@@ -172,10 +172,10 @@ func FuzzSubjects(f *testing.F) {
 		if lane, source, err := n.ParseCommandSubject(subject); err == nil && n.CommandSubject(lane, source) != subject {
 			t.Errorf("command subject %q has lane %q and source %q", subject, lane, source)
 		}
-		if event, source, id, err := n.ParseEventSubject(subject); err == nil && n.EventSubject(event, source, id) != subject {
-			t.Errorf("event subject %q has event %q, source %q and id %q", subject, event, source, id)
+		if event, command, err := n.ParseEventSubject(subject); err == nil && n.EventSubject(event, command) != subject {
+			t.Errorf("event subject %q has event %q and command %q", subject, event, command)
 		}
-		if lane, source, err := n.ParseDeadLetterSubject(subject); err == nil && n.DeadLetterSubject(lane, source) != subject {
+		if lane, source, incident, err := n.ParseDeadLetterSubject(subject); err == nil && n.DeadLetterSubject(lane, source, incident) != subject {
 			t.Errorf("dead-letter subject %q has lane %q and source %q", subject, lane, source)
 		}
 	})

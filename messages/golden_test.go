@@ -46,7 +46,7 @@ func goldenEvents() map[string]messages.Event {
 	certificate := revoke
 	certificate.ID, certificate.CertificateID, certificate.SkipApproval, certificate.Lane = "INC0012345-revoke-123456-789", 789, true, messages.LaneRevoke
 	plan := revoke
-	plan.ID, plan.DryRun = "INC0012345-plan-123456", true
+	plan.ID, plan.DryRun, plan.ExpectedCommonName = "INC0012345-plan-123456", true, "example.com"
 	list := messages.Command{ID: "list-1", Source: "soar", Lane: messages.LaneListDuplicates, OrderID: 123456, ShowArchived: true}
 	request := json.RawMessage(`{"id": 1, "date": "2016-02-10T17:06:15+00:00", "type": "revoke", "status": "pending", "requester": {"id": 242140}, "comments": "Revoked via API!"}`)
 	certificates := json.RawMessage("[\n  {\"id\": 12345, \"common_name\": \"example.com\", \"key_size\": 2048.0, \"x\\/y\": \"<b>&amp;</b>\"}\n]")
@@ -66,6 +66,9 @@ func goldenEvents() map[string]messages.Event {
 	add("revoke-accepted", revoke, messages.EventRevokeAccepted, nil)
 	add("revoke-requested", revoke, messages.EventRevokeRequested, func(e *messages.Event) {
 		e.RequestID, e.Status, e.Attempts, e.Request = 1, "pending", 1, request
+	})
+	add("revoke-held", revoke, messages.EventRevokeHeld, func(e *messages.Event) {
+		e.Held = &messages.Held{Source: "servicenow", Limit: "50/10m", Count: 50}
 	})
 	add("revoke-overdue", revoke, messages.EventRevokeOverdue, func(e *messages.Event) {
 		e.RequestID, e.Status, e.Attempts, e.Request = 1, "pending", 1, request
@@ -89,9 +92,12 @@ func goldenEvents() map[string]messages.Event {
 		e.Error.Status, e.Error.Code, e.Error.Retryable = 400, "invalid_order_state|x", true
 	})
 	add("revoke-failed-protected", revoke, messages.EventRevokeFailed, failed(messages.ErrorProtectedOrder, "order 123456 is protected: payment gateway"))
-	add("revoke-cancelled", revoke, messages.EventRevokeCancelled, nil)
+	cancelled := func(e *messages.Event) { e.CancelledBy, e.CancelReason = "ada", "wrong list: \"see INC0012345\"" }
+	add("revoke-cancelled", revoke, messages.EventRevokeCancelled, cancelled)
 	add("revoke-planned", plan, messages.EventRevokePlanned, func(e *messages.Event) {
 		e.OrderStatus, e.ApprovalNeeded, e.Certificates, e.Count = "issued", new(true), certificates, new(1)
+		e.Product = "ssl_plus"
+		e.Keys = []messages.KeyHash{{CertificateID: 12345, SPKISHA256: strings.Repeat("0f", 32)}, {CertificateID: 12346, SPKISHA256: strings.Repeat("a9", 32)}}
 	})
 	add("duplicates-listed", list, messages.EventDuplicatesListed, func(e *messages.Event) {
 		e.Attempts, e.Certificates, e.Count = 1, certificates, new(1)
@@ -103,7 +109,7 @@ func goldenEvents() map[string]messages.Event {
 		e.Attempts, e.Count = 1, new(100000)
 		e.CertificatesObject = &messages.ObjectRef{
 			Bucket: "CERTRECALL_RESULTS", Size: 41234567,
-			Name:   "soar.list-1.0a4d55a8d778e5022fab701977c5d840bbc486d0a4d55a8d778e5022fab70197",
+			Name:   "soar.-.list-1.0a4d55a8d778e5022fab701977c5d840bbc486d0a4d55a8d778e5022fab70197",
 			Digest: "SHA-256=CkVVqNd45QIvq3AZd8XYQLvEhtCk1VqNd45QIvq3AZc=",
 		}
 	})
@@ -112,11 +118,11 @@ func goldenEvents() map[string]messages.Event {
 		e.Error = messages.NewError(messages.ErrorOrderNotFound, "DigiCert answered 404")
 		e.Error.Status, e.Error.Code = 404, "not_found"
 	})
-	add("list-duplicates-cancelled", list, messages.EventListDuplicatesCancelled, nil)
+	add("list-duplicates-cancelled", list, messages.EventListDuplicatesCancelled, cancelled)
 	add("command-rejected", revoke, messages.EventCommandRejected, func(e *messages.Event) {
 		e.ID, e.Digest = "seq-1772000000-42", revoke.Digest()
 		e.Error = messages.NewError(messages.ErrorCommandConflict, "the id stands for a command on order 99 already")
-		e.Error.ConflictsWith = "certrecall.evt.v1.revoke-accepted.servicenow.INC0012345-revoke-123456"
+		e.Error.ConflictsWith = "certrecall.evt.v1.revoke-accepted.servicenow.INC0012345.INC0012345-revoke-123456"
 	})
 	bad, err := messages.DecodeCommand(messages.LaneRevoke, "bad source!", nil, []byte(`{"id":"Störung 7","order":1}`))
 	add("command-rejected-unreadable", bad, messages.EventCommandRejected, func(e *messages.Event) {

@@ -28,8 +28,8 @@ const (
 func ValidSource(s string) bool { return validToken(s, maxSource) }
 
 // ValidIncident reports whether s can name an incident: [A-Za-z0-9_-], 1 to 64
-// long.
-func ValidIncident(s string) bool { return validToken(s, maxIncident) }
+// long, and not "-", which stands for none.
+func ValidIncident(s string) bool { return s != noIncident && validToken(s, maxIncident) }
 
 // ValidID reports whether s has the form of a command id: [A-Za-z0-9_-], 1 to
 // 128 long, or up to 160 where it ends in the suffix of a replay. It says

@@ -43,6 +43,7 @@ func TestDecodeCommandAtItsLimits(t *testing.T) {
 		"requester empty":               `"comments":"c","requested_by":""`,
 		"context of 8 KiB":              `"comments":"c","context":{"a":"` + strings.Repeat("x", 8<<10-8) + `"}`,
 		"context nested as deep as can": `"comments":"c","context":{"a":` + strings.Repeat("[", 4093) + strings.Repeat("]", 4093) + `}`,
+		"common name of 255":            `"comments":"c","expected_common_name":"` + strings.Repeat("é", 255) + `"`,
 		"incident of 64":                `"comments":"c","incident":"` + strings.Repeat("a", 64) + `"`,
 		"order with many zeros":         `"comments":"c","certificate_id":"` + strings.Repeat("0", 1000) + `1"`,
 		"null in context":               `"comments":"c","context":{"a":null}`,

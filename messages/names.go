@@ -59,67 +59,98 @@ func (n Names) ParseCommandSubject(subject string) (Lane, string, error) {
 	return lane, source, nil
 }
 
-// EventSubject returns the subject of one event. A source that breaks the rule
-// is replaced by [InvalidSource].
-func (n Names) EventSubject(e EventName, source, id string) string {
-	return n.event + string(e) + "." + answered(source) + "." + id
+// EventSubject returns the subject of one event of a command. A source that
+// breaks the rule is replaced by [InvalidSource].
+func (n Names) EventSubject(e EventName, c CommandName) string {
+	return n.event + string(e) + "." + c.Key()
 }
 
 // ChainSubject returns the filter for all events of one command.
-func (n Names) ChainSubject(source, id string) string {
-	return n.event + "*." + answered(source) + "." + id
+func (n Names) ChainSubject(c CommandName) string { return n.event + "*." + c.Key() }
+
+// IncidentSubject returns the filter for all events of one incident, whoever
+// sent its commands; "" stands for all commands without an incident.
+func (n Names) IncidentSubject(incident string) string {
+	return n.event + "*.*." + incidentToken(incident) + ".*"
 }
+
+// SourceSubject returns the filter for all events of one source.
+func (n Names) SourceSubject(source string) string { return n.event + "*." + answered(source) + ".>" }
+
+// EventNameSubject returns the filter for all events of one name.
+func (n Names) EventNameSubject(e EventName) string { return n.event + string(e) + ".>" }
 
 // EventSubjects returns the filter for all events.
 func (n Names) EventSubjects() string { return n.event + ">" }
 
-// ParseEventSubject takes the subject of an event apart: its name, the source
-// and the command id (or the "seq-…" id of a message without one).
-func (n Names) ParseEventSubject(subject string) (EventName, string, string, error) {
-	event, source, id, err := n.parseEvent(subject)
+// ParseEventSubject takes the subject of an event apart: its name and the
+// command's, whose id is "seq-…" for a message that is not answered under an id
+// of its own.
+func (n Names) ParseEventSubject(subject string) (EventName, CommandName, error) {
+	event, command, err := n.parseEvent(subject)
 	if err != nil {
-		return "", "", "", fmt.Errorf("event subject %q: %w", clip(subject), err)
+		return "", CommandName{}, fmt.Errorf("event subject %q: %w", clip(subject), err)
 	}
-	return event, source, id, nil
+	return event, command, nil
 }
 
-func (n Names) parseEvent(subject string) (EventName, string, string, error) {
+func (n Names) parseEvent(subject string) (EventName, CommandName, error) {
 	rest, ok := strings.CutPrefix(subject, n.event)
 	if !ok || n.prefix == "" {
-		return "", "", "", fmt.Errorf("it does not begin with %q", n.event)
+		return "", CommandName{}, fmt.Errorf("it does not begin with %q", n.event)
 	}
-	name, rest, _ := strings.Cut(rest, ".")
-	source, id, _ := strings.Cut(rest, ".")
-	switch {
-	case !EventName(name).known():
-		return "", "", "", fmt.Errorf("there is no event %q", name)
-	case !ValidSource(source):
-		return "", "", "", fmt.Errorf("%q is no source", source)
-	case !ValidID(id):
-		return "", "", "", fmt.Errorf("%q is no command id", id)
+	name, key, _ := strings.Cut(rest, ".")
+	if !EventName(name).known() {
+		return "", CommandName{}, fmt.Errorf("there is no event %q", name)
 	}
-	return EventName(name), source, id, nil
+	command, err := parseCommandKey(key)
+	return EventName(name), command, err
 }
 
-// DeadLetterSubject returns the subject of the dead letters of one lane and
-// source. A source that breaks the rule is replaced by [InvalidSource].
-func (n Names) DeadLetterSubject(l Lane, source string) string {
-	return n.dead + string(l) + "." + answered(source)
+// DeadLetterSubject returns the subject of the dead letters of one lane, source
+// and incident; "" stands for none, or one that cannot be read. A source that
+// breaks the rule is replaced by [InvalidSource].
+func (n Names) DeadLetterSubject(l Lane, source, incident string) string {
+	return n.dead + string(l) + "." + answered(source) + "." + incidentToken(incident)
+}
+
+// DeadLetterIncidentSubject returns the filter for the dead letters of one
+// incident, whoever sent its commands.
+func (n Names) DeadLetterIncidentSubject(incident string) string {
+	return n.dead + "*.*." + incidentToken(incident)
+}
+
+// DeadLetterSourceSubject returns the filter for the dead letters of one source.
+func (n Names) DeadLetterSourceSubject(source string) string {
+	return n.dead + "*." + answered(source) + ".*"
 }
 
 // DeadLetterSubjects returns the filter for all dead letters.
 func (n Names) DeadLetterSubjects() string { return n.dead + ">" }
 
-// ParseDeadLetterSubject takes the subject of a dead letter apart.
-func (n Names) ParseDeadLetterSubject(subject string) (Lane, string, error) {
-	lane, source, err := n.parseLane(n.dead, subject)
-	if err == nil && !ValidSource(source) {
-		err = fmt.Errorf("%q is no source", source)
-	}
+// ParseDeadLetterSubject takes the subject of a dead letter apart: lane, source
+// and incident.
+func (n Names) ParseDeadLetterSubject(subject string) (l Lane, source, incident string, err error) {
+	l, source, incident, err = n.parseDead(subject)
 	if err != nil {
-		return "", "", fmt.Errorf("dead-letter subject %q: %w", clip(subject), err)
+		return "", "", "", fmt.Errorf("dead-letter subject %q: %w", clip(subject), err)
 	}
-	return lane, source, nil
+	return l, source, incident, nil
+}
+
+func (n Names) parseDead(subject string) (l Lane, source, incident string, err error) {
+	last := strings.LastIndexByte(subject, '.')
+	if last < len(n.dead) {
+		return "", "", "", fmt.Errorf("want %q, a lane, a source and an incident", n.dead)
+	}
+	if l, source, err = n.parseLane(n.dead, subject[:last]); err != nil {
+		return "", "", "", err
+	}
+	if !ValidSource(source) {
+		return "", "", "", fmt.Errorf("%q is no source", source)
+	}
+	incident, err = parseIncidentToken(subject[last+1:])
+	return l, source, incident, err
 }
 
 // parseLane takes "<root><lane>.<source>" apart.
@@ -151,9 +182,17 @@ func (n Names) DeadLettersStream() string { return n.upper + "_DLQ" }
 // known of each order and which commands wait.
 func (n Names) OrdersBucket() string { return n.upper + "_ORDERS" }
 
-// ControlBucket returns the name of the key-value bucket that holds budget,
-// pauses and cancellations.
+// BudgetBucket returns the name of the key-value bucket that holds the call
+// budget, turns and start marks: what workers tell one another.
+func (n Names) BudgetBucket() string { return n.upper + "_BUDGET" }
+
+// ControlBucket returns the name of the key-value bucket that holds the
+// statements of operators, and nothing else.
 func (n Names) ControlBucket() string { return n.upper + "_CONTROL" }
+
+// AuditStream returns the name of the stream that keeps every statement of
+// operators.
+func (n Names) AuditStream() string { return n.upper + "_AUDIT" }
 
 // ResultsBucket returns the name of the object bucket that holds results too
 // large for a message.

@@ -38,6 +38,14 @@ func maybeToken(t *rapid.T, label string, most int) string {
 	return ""
 }
 
+func maybeIncident(t *rapid.T) string {
+	incident := maybeToken(t, "incident", 64)
+	if incident == "-" {
+		return "--"
+	}
+	return incident
+}
+
 func drawPlainText(t *rapid.T, label string, least, most int) string {
 	return rapid.StringOfN(rapid.Rune().Filter(func(r rune) bool { return !unicode.IsControl(r) }), least, most, -1).Draw(t, label)
 }
@@ -108,7 +116,7 @@ func drawCommand(t *rapid.T) messages.Command {
 		Source:      drawToken(t, "source", 64),
 		Lane:        rapid.SampledFrom(messages.Lanes()).Draw(t, "lane"),
 		OrderID:     rapid.Int64Min(1).Draw(t, "order"),
-		Incident:    maybeToken(t, "incident", 64),
+		Incident:    maybeIncident(t),
 		Expires:     maybeTime(t, "expires"),
 		RequestedBy: rapid.StringN(0, 256, -1).Draw(t, "requester"),
 		Context:     maybeObject(t, "context"),
@@ -129,6 +137,7 @@ func drawCommand(t *rapid.T) messages.Command {
 	c.Comments = drawPlainText(t, "comments", 1, 1000)
 	c.RevocationReason = rapid.SampledFrom(append(messages.RevocationReasons(), "")).Draw(t, "reason")
 	c.SkipApproval = rapid.Bool().Draw(t, "skip approval")
+	c.ExpectedCommonName = rapid.StringN(0, 255, -1).Draw(t, "common name")
 	c.DryRun = rapid.Bool().Draw(t, "dry run")
 	c.Deadline = maybeTime(t, "deadline")
 	return c
@@ -164,6 +173,19 @@ func TestCommandRoundTrip(t *testing.T) {
 	})
 }
 
+// drawKeys draws the keys of a plan; nil is none read.
+func drawKeys(t *rapid.T) []messages.KeyHash {
+	n := rapid.IntRange(-1, 3).Draw(t, "count of keys")
+	if n < 0 {
+		return nil
+	}
+	keys := make([]messages.KeyHash, n)
+	for i := range keys {
+		keys[i] = messages.KeyHash{CertificateID: rapid.Int64Min(1).Draw(t, "certificate"), SPKISHA256: rapid.StringMatching(`[0-9a-f]{64}`).Draw(t, "hash")}
+	}
+	return keys
+}
+
 // drawEvent draws any event of the contract about a command.
 func drawEvent(t *rapid.T) messages.Event {
 	c := drawCommand(t)
@@ -188,8 +210,15 @@ func drawEvent(t *rapid.T) messages.Event {
 		} else {
 			e.Certificates = json.RawMessage("[" + drawObject(t, 3) + " ]")
 		}
-	case messages.EventRevokeAccepted, messages.EventRevokeRequested, messages.EventRevokeOverdue, messages.EventRevoked,
-		messages.EventRevokeCancelled, messages.EventListDuplicatesCancelled:
+	case messages.EventRevokeHeld:
+		e.Held = &messages.Held{Source: drawToken(t, "held source", 64), Limit: rapid.StringN(1, 40, -1).Draw(t, "limit"), Count: rapid.IntMin(0).Draw(t, "counted")}
+	case messages.EventRevokeCancelled, messages.EventListDuplicatesCancelled:
+		e.CancelledBy, e.CancelReason = rapid.String().Draw(t, "cancelled by"), rapid.String().Draw(t, "cancel reason")
+	case messages.EventRevokeAccepted, messages.EventRevokeRequested, messages.EventRevokeOverdue, messages.EventRevoked:
+	}
+	if name == messages.EventRevokePlanned {
+		e.Product = rapid.String().Draw(t, "product")
+		e.Keys = rapid.Custom(drawKeys).Draw(t, "keys")
 	}
 	if name == messages.EventCommandRejected {
 		e.ID, e.CommandID = "seq-1-"+drawToken(t, "sequence", 20), rapid.String().Draw(t, "claimed")

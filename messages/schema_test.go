@@ -103,7 +103,7 @@ func TestCommandSchemasHaveTheFieldsOfCommands(t *testing.T) {
 		body string
 	}{
 		"command-revoke.json": {messages.LaneRevoke, `{"id":"i","order_id":1,"certificate_id":2,"comments":"c","revocation_reason":"superseded","skip_approval":true,
-			"dry_run":true,"incident":"n","deadline":"2026-03-01T17:00:00Z","expires":"2026-03-01T17:00:00Z","requested_by":"j","context":{}}`},
+			"dry_run":true,"expected_common_name":"a","incident":"n","deadline":"2026-03-01T17:00:00Z","expires":"2026-03-01T17:00:00Z","requested_by":"j","context":{}}`},
 		"command-list-duplicates.json": {messages.LaneListDuplicates, `{"id":"i","order_id":1,"show_archived":true,"incident":"n","expires":"2026-03-01T17:00:00Z",
 			"requested_by":"j","context":{}}`},
 	} {

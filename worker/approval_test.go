@@ -171,7 +171,7 @@ func TestManyWaitingRequestsCostFewCalls(t *testing.T) {
 			}
 		}
 		w.wait("the decided ones to be told", 5*time.Minute, func() bool {
-			return len(w.read(w.names.EventSubject(messages.EventRevoked, "soar", "*"))) == 100
+			return len(w.read(w.names.EventSubject(messages.EventRevoked, messages.CommandName{Source: "soar", ID: "*"}))) == 100
 		})
 		if n := w.sim.CallCount() - before; n > 300 {
 			t.Errorf("%d calls for 100 decisions", n)

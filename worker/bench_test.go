@@ -115,7 +115,7 @@ func BenchmarkReadChain(b *testing.B) {
 	w := benchWorker(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		if c, err := w.readChain(b.Context(), "bench", "nobody"); err != nil || c.last != 0 {
+		if c, err := w.readChain(b.Context(), messages.CommandName{Source: "bench", ID: "nobody"}); err != nil || c.last != 0 {
 			b.Fatal(c, err)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 type letter struct {
 	lane       messages.Lane
 	source     string
+	incident   string
 	header     map[string][]string
 	body       []byte
 	origin     string
@@ -27,7 +28,7 @@ type letter struct {
 }
 
 func (j *job) letter() letter {
-	return letter{j.cmd.Lane, j.cmd.Source, j.header, j.body, j.origin, j.sequence, j.deliveries, j.received}
+	return letter{j.cmd.Lane, j.cmd.Source, j.cmd.Incident, j.header, j.body, j.origin, j.sequence, j.deliveries, j.received}
 }
 
 // bury stores the command in the dead letters, before the event that answers
@@ -39,7 +40,7 @@ func (w *Worker) bury(ctx context.Context, l letter, problem messages.Error, eve
 		ErrorType: problem.Type, Detail: problem.Detail, EventSubject: eventSubject,
 		ReceivedAt: l.received, Deliveries: l.deliveries, Sequence: l.sequence,
 	}.Header(l.header)
-	m := &nats.Msg{Subject: w.cfg.Names.DeadLetterSubject(l.lane, l.source), Header: maps.Clone(nats.Header(h)), Data: l.body}
+	m := &nats.Msg{Subject: w.cfg.Names.DeadLetterSubject(l.lane, l.source, l.incident), Header: maps.Clone(nats.Header(h)), Data: l.body}
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		attempt, cancel := context.WithTimeout(ctx, publishTimeout)
 		_, err := w.js.PublishMsg(attempt, m, jetstream.WithExpectStream(w.cfg.Names.DeadLettersStream()), jetstream.WithMsgID(l.origin))

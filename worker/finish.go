@@ -14,7 +14,7 @@ import (
 func (w *Worker) finish(ctx context.Context, j *job, e ledger.Entry, a ledger.Answer) verdict {
 	ev := w.finalEvent(j, e, a)
 	if ev.Name == messages.EventRevokeFailed {
-		if err := w.bury(ctx, j.letter(), *ev.Error, w.cfg.Names.EventSubject(ev.Name, ev.Source, ev.ID)); err != nil {
+		if err := w.bury(ctx, j.letter(), *ev.Error, w.cfg.Names.EventSubject(ev.Name, ev.Command())); err != nil {
 			return w.tryLater(j, err)
 		}
 		w.at(stepBuried)
@@ -86,7 +86,7 @@ func (w *Worker) forget(ctx context.Context, j *job, e ledger.Entry) error {
 	if !j.waits && !j.parked {
 		return nil
 	}
-	return w.ledger.Unwait(ctx, j.cmd.OrderID, j.cmd.Source, j.cmd.ID)
+	return w.ledger.Unwait(ctx, j.cmd.OrderID, j.cmd.Name())
 }
 
 // tidy does the same for a command found answered, of which nothing else is known.
@@ -95,7 +95,7 @@ func (w *Worker) tidy(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
-	if _, j.waits, err = w.ledger.IsWaiting(ctx, j.cmd.OrderID, j.cmd.Source, j.cmd.ID); err != nil {
+	if _, j.waits, err = w.ledger.IsWaiting(ctx, j.cmd.OrderID, j.cmd.Name()); err != nil {
 		return err
 	}
 	return w.forget(ctx, j, e)

@@ -152,7 +152,7 @@ type said struct {
 // events reads everything that was said to source about id, in order.
 func (w *world) events(source, id string) []said {
 	w.t.Helper()
-	return w.read(w.names.ChainSubject(source, id))
+	return w.read(w.names.ChainSubject(messages.CommandName{Source: source, ID: id}))
 }
 
 func (w *world) read(filter string) []said {

@@ -114,7 +114,7 @@ func TestBudgetIsKeptByTheFleet(t *testing.T) {
 			t.Errorf("urgent revocations waited %s behind listings", took)
 		}
 		w.wait("all listings", 5*time.Minute, func() bool {
-			return len(w.read(w.names.EventSubject(messages.EventDuplicatesListed, "cli", "*"))) == 60
+			return len(w.read(w.names.EventSubject(messages.EventDuplicatesListed, messages.CommandName{Source: "cli", ID: "*"}))) == 60
 		})
 		if n := w.sim.OverLimit(); n != 0 {
 			t.Errorf("%d calls over the limit", n)

@@ -14,7 +14,7 @@ import (
 // its waiting key is left.
 type job struct {
 	cmd      messages.Command
-	key      string // "<source>/<id>"
+	key      string // the command's name
 	digest   string
 	claimant ledger.Claimant
 	kind     gate.Kind
@@ -46,7 +46,7 @@ type job struct {
 }
 
 func newJob(cmd messages.Command) *job {
-	j := &job{cmd: cmd, key: cmd.Source + "/" + cmd.ID, digest: cmd.Digest(), kind: gate.Listings, lane: budget.Listing}
+	j := &job{cmd: cmd, key: cmd.Name().String(), digest: cmd.Digest(), kind: gate.Listings, lane: budget.Listing}
 	if cmd.Action() == messages.ActionRevoke && !cmd.DryRun {
 		j.kind, j.lane = gate.Revocations, budget.Normal
 		if cmd.Lane == messages.LaneRevokeUrgent {
@@ -77,7 +77,7 @@ func (w *Worker) event(j *job, name messages.EventName) messages.Event {
 // waiting is the job's key as it is written before its message is acked.
 func (j *job) waiting(phase ledger.Phase, since time.Time) ledger.Waiting {
 	return ledger.Waiting{
-		Order: j.cmd.OrderID, Source: j.cmd.Source, ID: j.cmd.ID, Phase: phase,
+		Order: j.cmd.OrderID, Source: j.cmd.Source, Incident: j.cmd.Incident, ID: j.cmd.ID, Phase: phase,
 		Subject: j.subject, Header: j.header, Body: j.body, Origin: j.origin, Sequence: j.sequence,
 		ReceivedAt: j.received, Deliveries: j.deliveries, Since: since,
 		Target: j.claimant.Target, Skip: j.claimant.Skip, Reason: j.claimant.Reason, Deadline: j.cmd.Deadline,

@@ -36,7 +36,7 @@ func (w *Worker) list(ctx context.Context, d *delivery, j *job) verdict {
 // already, may it still be carried out, read, say.
 func (w *Worker) readOnly(ctx context.Context, d *delivery, j *job, read func(context.Context) (messages.Event, error)) verdict {
 	var err error
-	if j.chain, err = w.readChain(ctx, j.cmd.Source, j.cmd.ID); err != nil {
+	if j.chain, err = w.readChain(ctx, j.cmd.Name()); err != nil {
 		return w.tryLater(j, err)
 	}
 	switch err := j.judgeChain(); {
@@ -47,7 +47,7 @@ func (w *Worker) readOnly(ctx context.Context, d *delivery, j *job, read func(co
 	}
 	var tries ledger.Note
 	if j.deliveries > 1 {
-		if tries, err = w.ledger.Tries(ctx, j.cmd.Source, j.cmd.ID); err != nil {
+		if tries, err = w.ledger.Tries(ctx, j.cmd.Name()); err != nil {
 			return w.tryLater(j, err)
 		}
 		j.attempts = tries.Attempts
@@ -68,7 +68,7 @@ func (w *Worker) readOnly(ctx context.Context, d *delivery, j *job, read func(co
 // conclude says the final event of a command that only reads.
 func (w *Worker) conclude(ctx context.Context, d *delivery, j *job, e messages.Event, tries ledger.Note) verdict {
 	if e.Error != nil {
-		if err := w.bury(ctx, j.letter(), *e.Error, w.cfg.Names.EventSubject(e.Name, e.Source, e.ID)); err != nil {
+		if err := w.bury(ctx, j.letter(), *e.Error, w.cfg.Names.EventSubject(e.Name, e.Command())); err != nil {
 			return w.tryLater(j, err)
 		}
 	}
@@ -84,7 +84,7 @@ func (w *Worker) conclude(ctx context.Context, d *delivery, j *job, e messages.E
 		return w.tryLater(j, err)
 	}
 	if !tries.Last.IsZero() {
-		if err := w.ledger.ForgetTries(ctx, j.cmd.Source, j.cmd.ID); err != nil {
+		if err := w.ledger.ForgetTries(ctx, j.cmd.Name()); err != nil {
 			w.log.Debug("the tries of an answered command stay behind", fieldError(err))
 		}
 	}
@@ -168,7 +168,7 @@ func (w *Worker) readingFailed(ctx context.Context, d *delivery, j *job, tries l
 	if tries.Spent >= w.cfg.RetryMaxElapsed {
 		return w.conclude(ctx, d, j, w.failure(j, messages.ErrorGaveUp, "tried for the whole retry budget; the last failure: "+err.Error()), tries)
 	}
-	if err := w.ledger.SetTries(ctx, j.cmd.Source, j.cmd.ID, tries); err != nil {
+	if err := w.ledger.SetTries(ctx, j.cmd.Name(), tries); err != nil {
 		return w.tryLater(j, err)
 	}
 	return retryIn(delay, err)
@@ -189,7 +189,7 @@ func (w *Worker) offload(ctx context.Context, e *messages.Event) error {
 		return nil
 	}
 	sum := sha256.Sum256(e.Certificates)
-	name := e.Source + "." + e.ID + "." + hex.EncodeToString(sum[:])
+	name := e.Command().Key() + "." + hex.EncodeToString(sum[:])
 	info, err := w.stores().Results.Put(ctx, jetstream.ObjectMeta{
 		Name: name, Description: "certificates of " + string(e.Name), Metadata: map[string]string{"content-type": "application/json"},
 	}, bytes.NewReader(e.Certificates))

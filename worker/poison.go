@@ -95,7 +95,7 @@ func (p *poison) enter(ctx context.Context, places int64) (suspicion, error) {
 	return suspicion{release: func() { p.room.Release(places) }}, nil
 }
 
-func (p *poison) marks() kv.Keys[startMark] { return kv.JSON[startMark](p.w.stores().Control) }
+func (p *poison) marks() kv.Keys[startMark] { return kv.JSON[startMark](p.w.stores().Budget) }
 
 // ended takes the mark away: the handler came to its end, whatever its verdict.
 // If that fails the mark stays, and a later end takes it away.

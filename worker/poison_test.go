@@ -104,7 +104,7 @@ func TestUnreadableDeadlyMessageIsDeadLettered(t *testing.T) {
 		w.publish(messages.LaneRevoke, "soar", revocation("bad", 666))
 		w.wait("a dead letter", time.Hour, func() bool { return len(w.deadLetters()) == 1 })
 		w.pass(time.Minute)
-		said := w.read(w.names.EventSubject(messages.EventCommandRejected, "soar", "*"))
+		said := w.read(w.names.EventSubject(messages.EventCommandRejected, messages.CommandName{Source: "soar", ID: "*"}))
 		if len(said) != 1 || said[0].Error == nil || said[0].Error.Type != messages.ErrorPoison {
 			t.Errorf("said %v", namesOf(said))
 		}

@@ -19,7 +19,7 @@ const publishTimeout = 2 * time.Second
 
 // The chain of a command is all its events, in the order of the stream. Each
 // event is stored only if the sequence of the one before is still the last
-// (over <prefix>.evt.v1.*.<source>.<id>), so at most one worker goes on from
+// (over <prefix>.evt.v1.*.<source>.<incident>.<id>), so at most one worker goes on from
 // any point, and nothing follows a final event.
 type chain struct {
 	last   uint64 // sequence of the last event; 0 is none
@@ -36,25 +36,25 @@ func (c chain) final() bool {
 var (
 	// errAnswered: the chain has a final event, and it is not the one to be said.
 	errAnswered = errors.New("the command has its final event")
-	// errConflict: the chain belongs to another command of the same source and id.
+	// errConflict: the chain belongs to another command of the same name.
 	errConflict = errors.New("the id stands for another command")
 )
 
 // readChain reads the last event of the command from the leader of the stream:
 // its name says what was said before it.
-func (w *Worker) readChain(ctx context.Context, source, id string) (chain, error) {
+func (w *Worker) readChain(ctx context.Context, command messages.CommandName) (chain, error) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	m, err := w.stores().Events.GetLastMsgForSubject(ctx, w.cfg.Names.ChainSubject(source, id))
+	m, err := w.stores().Events.GetLastMsgForSubject(ctx, w.cfg.Names.ChainSubject(command))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return chain{}, nil
 	}
 	if err != nil {
-		return chain{}, fmt.Errorf("reading the events of %s/%s: %w", source, id, err)
+		return chain{}, fmt.Errorf("reading the events of %s: %w", command, err)
 	}
-	name, _, _, err := w.cfg.Names.ParseEventSubject(m.Subject)
+	name, _, err := w.cfg.Names.ParseEventSubject(m.Subject)
 	if err != nil {
-		return chain{}, fmt.Errorf("reading the events of %s/%s: %w", source, id, err)
+		return chain{}, fmt.Errorf("reading the events of %s: %w", command, err)
 	}
 	c := chain{last: m.Sequence, name: name}
 	if name != messages.EventCommandRejected {
@@ -74,7 +74,7 @@ func (w *Worker) say(ctx context.Context, j *job, e messages.Event) error {
 		return fmt.Errorf("encoding %s of %s: %w", e.Name, j.key, err)
 	}
 	j.said = e.Attempts
-	filter := w.cfg.Names.ChainSubject(e.Source, e.ID)
+	filter := w.cfg.Names.ChainSubject(e.Command())
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		err := w.publish(ctx, &nats.Msg{Subject: subject, Header: header, Data: body},
 			jetstream.WithExpectLastSequenceForSubject(j.chain.last, filter), &j.chain.last)
@@ -84,7 +84,7 @@ func (w *Worker) say(ctx context.Context, j *job, e messages.Event) error {
 		}
 		code := errorCode(err)
 		if code == jetstream.JSErrCodeStreamWrongLastSequence || code == codeMaxPerSubject {
-			now, err := w.readChain(ctx, e.Source, e.ID)
+			now, err := w.readChain(ctx, e.Command())
 			if err == nil {
 				if stop, err := w.goOn(j, e, now, code); stop {
 					return err

@@ -48,7 +48,7 @@ func (w *Worker) lookAtQueues(ctx context.Context) error {
 		w.metrics.budgetLeft.WithLabelValues(window).Set(float64(u.Left))
 		w.metrics.budgetLimit.WithLabelValues(window).Set(float64(u.Calls))
 	}
-	sweep, err := approvals.Latest(ctx, w.stores().Control)
+	sweep, err := approvals.Latest(ctx, w.stores().Budget)
 	problems = append(problems, err)
 	if err == nil {
 		w.metrics.waiting.Set(float64(sweep.Waiting))

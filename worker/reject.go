@@ -32,8 +32,8 @@ func (w *Worker) reject(ctx context.Context, d *delivery, cmd messages.Command, 
 	if problem.Type == messages.ErrorCommandConflict {
 		e.Digest = cmd.Digest()
 	}
-	l := letter{d.lane, sourceToken(d.msg.Subject()), d.msg.Headers(), d.msg.Data(), d.origin, d.sequence, d.deliveries, d.received}
-	if err := w.bury(ctx, l, problem, w.cfg.Names.EventSubject(e.Name, e.Source, e.ID)); err != nil {
+	l := letter{d.lane, sourceToken(d.msg.Subject()), cmd.Incident, d.msg.Headers(), d.msg.Data(), d.origin, d.sequence, d.deliveries, d.received}
+	if err := w.bury(ctx, l, problem, w.cfg.Names.EventSubject(e.Name, e.Command())); err != nil {
 		return retryIn(w.backoffDelay(2), err)
 	}
 	err = w.sayRejected(ctx, e)
@@ -50,10 +50,10 @@ func (w *Worker) reject(ctx context.Context, d *delivery, cmd messages.Command, 
 
 // sayRejected stores the event only where nothing stands.
 func (w *Worker) sayRejected(ctx context.Context, e messages.Event) error {
-	j := &job{key: e.Source + "/" + e.ID}
+	j := &job{key: e.Command().String()}
 	err := w.say(ctx, j, e)
 	if err == nil && j.chain.last != 0 && j.chain.name == e.Name {
-		stored, lookErr := w.rejection(ctx, e.Source, e.ID)
+		stored, lookErr := w.rejection(ctx, e.Command())
 		if lookErr == nil && stored != "" && stored != e.Origin {
 			return errAnswered
 		}
@@ -64,11 +64,12 @@ func (w *Worker) sayRejected(ctx context.Context, e messages.Event) error {
 // rejectedBefore looks for the event of this very message, first under the
 // claimed id (also below a later claim), then under its place in the stream.
 func (w *Worker) rejectedBefore(ctx context.Context, d *delivery, cmd messages.Command, mayBind bool) (said, free bool, err error) {
-	source := cmd.Source
-	ids := []string{"seq-" + d.origin}
+	placed := cmd.Name()
+	placed.ID = "seq-" + d.origin
+	names := []messages.CommandName{placed}
 	if cmd.ID != "" && mayBind {
-		ids = append([]string{cmd.ID}, ids...)
-		c, err := w.readChain(ctx, source, cmd.ID)
+		names = append([]messages.CommandName{cmd.Name()}, names...)
+		c, err := w.readChain(ctx, cmd.Name())
 		if err != nil {
 			return false, false, err
 		}
@@ -77,8 +78,8 @@ func (w *Worker) rejectedBefore(ctx context.Context, d *delivery, cmd messages.C
 	if free && d.deliveries == 1 {
 		return false, true, nil
 	}
-	for _, id := range ids {
-		origin, err := w.rejection(ctx, source, id)
+	for _, name := range names {
+		origin, err := w.rejection(ctx, name)
 		if err != nil {
 			return false, false, err
 		}
@@ -90,11 +91,11 @@ func (w *Worker) rejectedBefore(ctx context.Context, d *delivery, cmd messages.C
 }
 
 // rejection returns the origin of the message that the command-rejected under
-// the id answers; "" if there is none.
-func (w *Worker) rejection(ctx context.Context, source, id string) (string, error) {
+// the name answers; "" if there is none.
+func (w *Worker) rejection(ctx context.Context, name messages.CommandName) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	m, err := w.stores().Events.GetLastMsgForSubject(ctx, w.cfg.Names.EventSubject(messages.EventCommandRejected, source, id))
+	m, err := w.stores().Events.GetLastMsgForSubject(ctx, w.cfg.Names.EventSubject(messages.EventCommandRejected, name))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return "", nil
 	}
@@ -107,8 +108,8 @@ func (w *Worker) rejection(ctx context.Context, source, id string) (string, erro
 // conflict answers a message whose id stands for another command.
 func (w *Worker) conflict(ctx context.Context, d *delivery, j *job) verdict {
 	problem := *messages.NewError(messages.ErrorCommandConflict, fmt.Sprintf(
-		"id: %s already stands for another command of %s; nothing was done for this one; give every command an id of its own, or send exactly the same content again",
-		j.cmd.ID, j.cmd.Source))
+		"id: %s already stands for another command; nothing was done for this one; give every command of an incident an id of its own, or send exactly the same content again",
+		j.key))
 	problem.ConflictsWith = j.cmd.ID
 	return w.reject(ctx, d, j.cmd, problem, false)
 }

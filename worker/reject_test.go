@@ -73,7 +73,7 @@ func TestUnreadableIDsAreAnsweredByTheirPlace(t *testing.T) {
 			sequence := w.publish(messages.LaneRevoke, "soar", []byte(body))
 			suffix := fmt.Sprintf("-%d", sequence)
 			w.wait(name, time.Minute, func() bool {
-				for _, e := range w.read(w.names.EventSubject(messages.EventCommandRejected, "soar", "*")) {
+				for _, e := range w.read(w.names.EventSubject(messages.EventCommandRejected, messages.CommandName{Source: "soar", ID: "*"})) {
 					if strings.HasPrefix(e.ID, "seq-") && strings.HasSuffix(e.ID, suffix) {
 						return true
 					}
@@ -85,7 +85,7 @@ func TestUnreadableIDsAreAnsweredByTheirPlace(t *testing.T) {
 			t.Fatal(err)
 		}
 		w.wait("the answer to a bad source", time.Minute, func() bool {
-			return len(w.read(w.names.EventSubject(messages.EventCommandRejected, "invalid", "*"))) == 1
+			return len(w.read(w.names.EventSubject(messages.EventCommandRejected, messages.CommandName{Source: "invalid", ID: "*"}))) == 1
 		})
 		w.pass(time.Second)
 		w.quiet()
@@ -107,7 +107,7 @@ func TestConflictAndRepeat(t *testing.T) {
 		if n := w.sim.CallCount(); n != calls {
 			t.Errorf("%d more calls", n-calls)
 		}
-		answers := w.read(w.names.EventSubject(messages.EventCommandRejected, "soar", "*"))
+		answers := w.read(w.names.EventSubject(messages.EventCommandRejected, messages.CommandName{Source: "soar", ID: "*"}))
 		if len(answers) != 1 || !strings.HasSuffix(answers[0].ID, fmt.Sprint("-", sequence)) || answers[0].CommandID != "a" ||
 			answers[0].Error.Type != messages.ErrorCommandConflict || answers[0].Error.ConflictsWith != "a" || answers[0].OrderID != 4712 {
 			t.Errorf("answers %v", namesOf(answers))
@@ -136,7 +136,7 @@ func TestRedeliveredRejectionRepeatsNothing(t *testing.T) {
 		if v := worker.carry(d, suspicion{}); v.do != done || v.outcome != string(messages.EventCommandRejected) {
 			t.Errorf("verdict %+v", v)
 		}
-		if n := len(w.read(w.names.EventSubject(messages.EventCommandRejected, "soar", "*"))); n != 1 || len(w.deadLetters()) != 1 {
+		if n := len(w.read(w.names.EventSubject(messages.EventCommandRejected, messages.CommandName{Source: "soar", ID: "*"}))); n != 1 || len(w.deadLetters()) != 1 {
 			t.Errorf("%d rejections, %d dead letters", n, len(w.deadLetters()))
 		}
 	})

@@ -55,7 +55,7 @@ func (w *Worker) revoke(ctx context.Context, d *delivery, j *job) verdict {
 func (w *Worker) queue(ctx context.Context, j *job, fresh bool) error {
 	key := j.waiting(ledger.Queued, j.received)
 	if !fresh {
-		old, found, err := w.ledger.IsWaiting(ctx, j.cmd.OrderID, j.cmd.Source, j.cmd.ID)
+		old, found, err := w.ledger.IsWaiting(ctx, j.cmd.OrderID, j.cmd.Name())
 		if err != nil || found && old.Phase == ledger.Queued {
 			return err
 		}
@@ -68,7 +68,7 @@ func (w *Worker) queue(ctx context.Context, j *job, fresh bool) error {
 // whether it was stored now, and so nothing was done for the command before.
 func (w *Worker) claim(ctx context.Context, j *job) (fresh bool, err error) {
 	if j.deliveries > 1 {
-		if j.chain, err = w.readChain(ctx, j.cmd.Source, j.cmd.ID); err != nil {
+		if j.chain, err = w.readChain(ctx, j.cmd.Name()); err != nil {
 			return false, err
 		}
 		if j.chain.digest != "" {

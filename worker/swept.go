@@ -27,7 +27,7 @@ func (w *Worker) fromKey(ctx context.Context, k ledger.Waiting) (*job, error) {
 	}
 	cmd, err := messages.DecodeCommand(lane, source, k.Header, k.Body)
 	if err != nil {
-		return nil, fmt.Errorf("decoding the waiting command %s/%s: %w", k.Source, k.ID, err)
+		return nil, fmt.Errorf("decoding the waiting command %s: %w", k.Name(), err)
 	}
 	j := newJob(cmd)
 	j.subject, j.header, j.body = k.Subject, k.Header, k.Body
@@ -101,7 +101,7 @@ func (s sweptCommands) with(ctx context.Context, k ledger.Waiting, do func(conte
 	defer func() {
 		if p := recover(); p != nil {
 			s.w.log.Error("going on with a waiting command panicked", zap.Any("panic", p), fieldOrder(k.Order), zap.Uint64("stream_sequence", k.Sequence), zap.ByteString("stack", debug.Stack()))
-			err = fmt.Errorf("waiting command %s/%s: panic: %v", k.Source, k.ID, p)
+			err = fmt.Errorf("waiting command %s: panic: %v", k.Name(), p)
 		}
 	}()
 	j, err := s.w.fromKey(ctx, k)
@@ -116,7 +116,7 @@ func (s sweptCommands) with(ctx context.Context, k ledger.Waiting, do func(conte
 		return err
 	}
 	defer release()
-	if j.chain, err = s.w.readChain(ctx, k.Source, k.ID); err != nil {
+	if j.chain, err = s.w.readChain(ctx, k.Name()); err != nil {
 		return err
 	}
 	switch err := j.judgeChain(); {

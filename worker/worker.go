@@ -186,7 +186,7 @@ func (w *Worker) tryOpen(ctx context.Context) error {
 	w.since = w.clock.Now()
 	w.ledger = ledger.New(stores.Orders)
 	w.budget = budget.New(budget.Config{
-		KV: stores.Control, Limits: w.cfg.Limits, ListingShare: w.cfg.ListingShare, Now: w.clock.Now, Report: w.reportBudget,
+		KV: stores.Budget, Limits: w.cfg.Limits, ListingShare: w.cfg.ListingShare, Now: w.clock.Now, Report: w.reportBudget,
 	})
 	w.gates = gate.New(gate.Config{
 		Control: stores.Control, Conn: w.cfg.Conn, Probe: w.probe, ProbeFirst: true, KeyChanged: w.cfg.KeyChanged, Now: w.clock.Now,
@@ -221,7 +221,7 @@ func (w *Worker) probe(ctx context.Context) error {
 
 func (w *Worker) sweeper() *approvals.Sweeper {
 	return approvals.New(approvals.Config{
-		Control: w.stores().Control, Ledger: w.ledger, Poll: w.cfg.ApprovalPoll, Now: w.clock.Now,
+		Budget: w.stores().Budget, Ledger: w.ledger, Poll: w.cfg.ApprovalPoll, Now: w.clock.Now,
 		Reader: w.sweepReader(), Commands: sweptCommands{w},
 		Failed: w.sweepFailed,
 	})

@@ -114,7 +114,7 @@ func (l *bareLoop) carry(ctx context.Context, msg jetstream.Msg) error {
 	if err != nil {
 		return err
 	}
-	if _, err := l.js.Publish(ctx, l.names.EventSubject(name, benchSource, c.ID), event); err != nil {
+	if _, err := l.js.Publish(ctx, l.names.EventSubject(name, messages.CommandName{Source: benchSource, ID: c.ID}), event); err != nil {
 		return err
 	}
 	return msg.Ack() //nolint:forbidigo // of the bare loop: the worker settles in verdict.go alone

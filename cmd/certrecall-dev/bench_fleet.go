@@ -46,7 +46,7 @@ func (b *bench) fleetOf(ctx context.Context, workers int, limits budget.Limits) 
 	case <-time.After(longest(limits) + time.Second):
 	}
 	var swaps atomic.Int64
-	control := "$KV." + p.names.ControlBucket() + ".budget"
+	control := "$KV." + p.names.BudgetBucket() + ".budget"
 	sub, err := p.conn.Subscribe(control, func(*nats.Msg) { swaps.Add(1) })
 	if err != nil {
 		return err
@@ -93,11 +93,11 @@ func longest(limits budget.Limits) time.Duration {
 	return d
 }
 
-// written is how many values the control bucket has stored.
+// written is how many values the budget bucket has stored.
 func (p *plant) written(ctx context.Context) (uint64, error) {
-	s, err := p.js.Stream(ctx, "KV_"+p.names.ControlBucket())
+	s, err := p.js.Stream(ctx, "KV_"+p.names.BudgetBucket())
 	if err != nil {
-		return 0, fmt.Errorf("reading the control bucket: %w", err)
+		return 0, fmt.Errorf("reading the budget bucket: %w", err)
 	}
 	return s.CachedInfo().State.LastSeq, nil
 }

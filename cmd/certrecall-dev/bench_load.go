@@ -126,14 +126,14 @@ func rate(all []drained, n int) float64 {
 // follow calls saw for every event of a kind, from now on, until ctx ends.
 func (p *plant) follow(ctx context.Context, name messages.EventName, saw func(id string)) (stop func(), err error) {
 	events, err := p.js.OrderedConsumer(ctx, p.names.EventsStream(), jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverNewPolicy, FilterSubjects: []string{p.names.EventSubject(name, benchSource, "*")},
+		DeliverPolicy: jetstream.DeliverNewPolicy, FilterSubjects: []string{p.names.EventSubject(name, messages.CommandName{Source: benchSource, ID: "*"})},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("following the events: %w", err)
 	}
 	consuming, err := events.Consume(func(m jetstream.Msg) {
-		if _, _, id, err := p.names.ParseEventSubject(m.Subject()); err == nil {
-			saw(id)
+		if _, command, err := p.names.ParseEventSubject(m.Subject()); err == nil {
+			saw(command.ID)
 		}
 	})
 	if err != nil {

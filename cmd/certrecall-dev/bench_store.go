@@ -104,7 +104,7 @@ func (b *bench) revokeOnTop(ctx context.Context, p *plant, n int) error {
 // remember stores what n revocations leave behind, as the worker writes it.
 func (p *plant) remember(ctx context.Context, n int) error {
 	for i := range n {
-		id, body := commandOf(messages.LaneRevoke, i)
+		_, body := commandOf(messages.LaneRevoke, i)
 		c, err := messages.DecodeCommand(messages.LaneRevoke, benchSource, nil, body)
 		if err != nil {
 			return err
@@ -122,7 +122,7 @@ func (p *plant) remember(ctx context.Context, n int) error {
 			}
 		}
 		r := ledger.Record{Order: c.OrderID}
-		claimant := ledger.Claimant{Command: benchSource + "/" + id, Reason: string(c.RevocationReason), Received: now}
+		claimant := ledger.Claimant{Command: c.Name().String(), Reason: string(c.RevocationReason), Received: now}
 		r.EndRevoked(claimant, "", now)
 		value, err := json.Marshal(&r)
 		if err != nil {

@@ -87,7 +87,7 @@ func (p printer) line(e messages.Event) string {
 	}
 	columns := []string{
 		e.Time.Local().Format("15:04:05.000"), p.paint(e.Name, text.Pad(string(e.Name), widthEvent, ' ')),
-		text.Pad(e.Source+"/"+e.ID, widthCommand, ' '), text.Pad(order, widthOrder, ' '), text.Pad(request, widthRequest, ' '), outcome(e),
+		text.Pad(e.Command().String(), widthCommand, ' '), text.Pad(order, widthOrder, ' '), text.Pad(request, widthRequest, ' '), outcome(e),
 	}
 	return strings.TrimRight(strings.Join(columns, "  "), " ")
 }

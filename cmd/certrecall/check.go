@@ -119,9 +119,9 @@ func tryKey(ctx context.Context, set workerSettings) error {
 func takePermit(ctx context.Context, set workerSettings, js jetstream.JetStream) error {
 	ctx, cancel := context.WithTimeout(ctx, checkPermit)
 	defer cancel()
-	kv, err := js.KeyValue(ctx, set.worker.Names.ControlBucket())
+	kv, err := js.KeyValue(ctx, set.worker.Names.BudgetBucket())
 	if err != nil {
-		return fmt.Errorf("opening bucket %s: %w", set.worker.Names.ControlBucket(), err)
+		return fmt.Errorf("opening bucket %s: %w", set.worker.Names.BudgetBucket(), err)
 	}
 	clock := streams.NewClock(js, set.worker.Names.CommandsStream())
 	if err := clock.Sync(ctx); err != nil {

@@ -35,14 +35,16 @@ type letterFilter struct {
 
 // letter is one dead letter.
 type letter struct {
-	number  uint64 // its sequence in the dead-letter stream, by which people name it
-	stored  time.Time
-	lane    messages.Lane
-	source  string
-	about   messages.DeadLetter
-	header  nats.Header
-	body    []byte
-	command messages.Command
+	number uint64 // its sequence in the dead-letter stream, by which people name it
+	stored time.Time
+	lane   messages.Lane
+	source string
+	// incident of the command; "" where it has none or it cannot be read.
+	incident string
+	about    messages.DeadLetter
+	header   nats.Header
+	body     []byte
+	command  messages.Command
 	// invalid says why the body is no command; nil if it is one.
 	invalid error
 	// unreadable says what is wrong with the dead letter itself.
@@ -57,8 +59,10 @@ func (l letter) id() string {
 	return l.command.ClaimedID
 }
 
-// key names the command: source/id.
-func (l letter) key() string { return orDash(l.source) + "/" + orDash(l.id()) }
+// key names the command.
+func (l letter) key() string {
+	return messages.CommandName{Source: orDash(l.source), Incident: l.incident, ID: orDash(l.id())}.String()
+}
 
 // picker is a letterFilter that was read.
 type picker struct {
@@ -102,7 +106,7 @@ func (k picker) takes(l letter, now time.Time) bool {
 	age := now.Sub(l.stored)
 	return (k.Lane == "" || string(l.lane) == k.Lane) && (k.Source == "" || l.source == k.Source) &&
 		(k.ErrorType == "" || string(l.about.ErrorType) == k.ErrorType) &&
-		(k.Incident == "" || l.command.Incident == k.Incident) &&
+		(k.Incident == "" || l.incident == k.Incident) &&
 		(k.Older == "" || age > k.older) && (k.Newer == "" || age <= k.newer)
 }
 
@@ -172,7 +176,7 @@ func (d deadLetters) get(ctx context.Context, number uint64) (letter, error) {
 func (d deadLetters) letter(number uint64, stored time.Time, subject string, header nats.Header, body []byte) letter {
 	l := letter{number: number, stored: stored.UTC(), header: header, body: body}
 	var subjectErr, headerErr error
-	l.lane, l.source, subjectErr = d.names.ParseDeadLetterSubject(subject)
+	l.lane, l.source, l.incident, subjectErr = d.names.ParseDeadLetterSubject(subject)
 	l.about, headerErr = messages.ParseDeadLetter(header)
 	l.unreadable = errors.Join(subjectErr, headerErr)
 	l.command, l.invalid = messages.DecodeCommand(l.lane, l.source, header, body)

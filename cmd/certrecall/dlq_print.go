@@ -37,7 +37,7 @@ type letterDocument struct {
 
 func (l letter) document(whole bool) letterDocument {
 	d := letterDocument{
-		Number: l.number, Stored: l.stored, Lane: l.lane, Source: l.source, CommandID: l.id(), Incident: l.command.Incident,
+		Number: l.number, Stored: l.stored, Lane: l.lane, Source: l.source, CommandID: l.id(), Incident: l.incident,
 		OrderID: l.command.OrderID, ErrorType: l.about.ErrorType, Detail: l.about.Detail, EventSubject: l.about.EventSubject,
 		ReceivedAt: l.about.ReceivedAt, Deliveries: l.about.Deliveries, Sequence: l.about.Sequence,
 	}
@@ -64,7 +64,7 @@ func (l letter) sections() []section {
 	about.add("source", l.source)
 	about.add("command", orDash(l.id()))
 	about.add("order", number(l.command.OrderID))
-	about.add("incident", orDash(l.command.Incident))
+	about.add("incident", orDash(l.incident))
 	about.add("received", stamp(l.about.ReceivedAt))
 	about.add("deliveries", strconv.FormatUint(l.about.Deliveries, 10))
 	about.add("sequence", strconv.FormatUint(l.about.Sequence, 10))

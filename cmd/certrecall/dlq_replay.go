@@ -41,7 +41,7 @@ Examples:
 // replayed is what became of one dead letter.
 type replayed struct {
 	Number  uint64 `json:"number"`
-	Command string `json:"command,omitempty"` // the new one: source/id
+	Command string `json:"command,omitempty"` // the name of the new one
 	Sent    bool   `json:"sent"`
 	Removed bool   `json:"removed"`
 	Problem string `json:"problem,omitempty"`
@@ -164,7 +164,7 @@ func prepare(letters []letter, now time.Time) *replays {
 		if err != nil {
 			result.Problem = err.Error()
 		} else {
-			result.Command = c.Source + "/" + c.ID
+			result.Command = c.Name().String()
 			r.messages = append(r.messages, message{l.lane, l.source, nats.Header(messages.CommandHeader(c)), body})
 			r.commands = append(r.commands, c)
 			r.index = append(r.index, len(r.results))

@@ -8,7 +8,7 @@ import (
 )
 
 func dead(c messages.Command, sequence uint64) letter {
-	return letter{number: 1, lane: c.Lane, source: c.Source, command: c, about: messages.DeadLetter{ErrorType: messages.ErrorGaveUp, Sequence: sequence}}
+	return letter{number: 1, lane: c.Lane, source: c.Source, incident: c.Incident, command: c, about: messages.DeadLetter{ErrorType: messages.ErrorGaveUp, Sequence: sequence}}
 }
 
 func TestReplayIsANewCommandOfTheSameSource(t *testing.T) {

@@ -83,7 +83,7 @@ func TestOperatorAndProducerNeedNoRightsButTheirOwn(t *testing.T) {
 	letter := messages.DeadLetter{ErrorType: messages.ErrorGaveUp, EventSubject: "certrecall.evt.v1.revoke-failed.soar.a", ReceivedAt: time.Now(), Sequence: 1}
 	for range 2 {
 		_, err := a.jetstream("worker").PublishMsg(t.Context(), &nats.Msg{
-			Subject: names.DeadLetterSubject(messages.LaneRevoke, "soar"), Header: letter.Header(nil), Data: []byte(`{"id":"a","order_id":7,"comments":"x"}`),
+			Subject: names.DeadLetterSubject(messages.LaneRevoke, "soar", ""), Header: letter.Header(nil), Data: []byte(`{"id":"a","order_id":7,"comments":"x"}`),
 		})
 		if err != nil {
 			t.Fatal(err)

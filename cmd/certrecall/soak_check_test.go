@@ -293,7 +293,7 @@ func (e *judge) checkLetters() {
 	for _, ev := range slices.Concat(slices.Concat(slices.Collect(maps.Values(e.chains))...), slices.Collect(maps.Values(e.answers))) {
 		switch ev.Name {
 		case messages.EventRevokeFailed, messages.EventListDuplicatesFailed, messages.EventCommandRejected:
-			want[e.p.names.EventSubject(ev.Name, ev.Source, ev.ID)] = true
+			want[e.p.names.EventSubject(ev.Name, ev.Command())] = true
 		default:
 		}
 	}

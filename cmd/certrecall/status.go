@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"strconv"
-	"strings"
 	"time"
 
 	"certrecall/messages"
@@ -23,22 +22,17 @@ type selection struct {
 func (c selection) filter(s *settings) status.Filter {
 	f := status.Filter{Incident: c.Incident, Source: c.Source}
 	if c.Incident != "" && !messages.ValidIncident(c.Incident) {
-		s.bad("incident", "%q cannot be an incident: 1 to 64 characters of A-Z, a-z, 0-9, _ and -", c.Incident)
+		s.bad("incident", "%q cannot be an incident: 1 to 64 characters of A-Z, a-z, 0-9, _ and -, and not - alone", c.Incident)
 	}
 	if c.Source != "" && !messages.ValidSource(c.Source) {
 		s.bad("source", "%q cannot be a source: 1 to 64 characters of A-Z, a-z, 0-9, _ and -", c.Source)
 	}
 	if c.Command != "" {
-		source, id, both := strings.Cut(c.Command, "/")
-		incident, rest, named := strings.Cut(id, "/")
-		if named {
-			f.Incident, id = incident, rest
+		name, err := messages.ParseCommandName(c.Command)
+		if err != nil || c.Source != "" && c.Source != name.Source || c.Incident != "" && c.Incident != name.Incident {
+			s.bad("command", "%q: set source/incident/id, as cli/INC-42/INC-42-revoke-1234567, or source/id where there is no incident", c.Command)
 		}
-		if !both || !messages.ValidSource(source) || !messages.ValidID(id) || c.Source != "" && c.Source != source ||
-			named && !messages.ValidIncident(incident) || c.Incident != "" && c.Incident != f.Incident {
-			s.bad("command", "%q: set source/incident/id, or source/id, as cli/INC-42/INC-42-revoke-1234567", c.Command)
-		}
-		f.Source, f.ID = source, id
+		f.Source, f.Incident, f.ID = name.Source, name.Incident, name.ID
 	}
 	if c.Order != "" {
 		id, err := strconv.ParseInt(c.Order, 10, 64)

@@ -119,7 +119,7 @@ func (c *submission) run(ctx context.Context, p *process, b batcher, certificate
 		return err
 	}
 	defer s.conn.Close()
-	known := map[string]knownItem{}
+	known := map[messages.CommandName]knownItem{}
 	if !made || c.Again != "" || all.foreign(b.incident) {
 		if known, err = c.lookUp(ctx, p, s, all); err != nil {
 			return err
@@ -265,10 +265,10 @@ func (b batch) revocations() int {
 	return n
 }
 
-func (b batch) without(known map[string]knownItem) batch {
+func (b batch) without(known map[messages.CommandName]knownItem) batch {
 	out := batch{repeated: b.repeated, covered: b.covered}
 	for _, it := range b.items {
-		if _, ok := known[it.command.ID]; !ok {
+		if _, ok := known[it.command.Name()]; !ok {
 			out.items = append(out.items, it)
 		}
 	}

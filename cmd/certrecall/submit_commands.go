@@ -46,7 +46,7 @@ func (b batcher) batch(rows []row, problems []problem) (batch, error) {
 		digest string
 	}
 	var out batch
-	ids := make(map[string]place, len(rows))
+	ids := make(map[messages.CommandName]place, len(rows))
 	whole := map[int64]bool{}
 	for _, r := range rows {
 		it, found := b.item(r)
@@ -55,10 +55,10 @@ func (b batcher) batch(rows []row, problems []problem) (batch, error) {
 			continue
 		}
 		here := place{r.line, it.command.Digest()}
-		first, twice := ids[it.command.ID]
+		first, twice := ids[it.command.Name()]
 		switch {
 		case !twice:
-			ids[it.command.ID] = here
+			ids[it.command.Name()] = here
 			out.items = append(out.items, it)
 			if it.command.CertificateID == 0 {
 				whole[it.command.OrderID] = true

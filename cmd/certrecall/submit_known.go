@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"certrecall/messages"
 	"certrecall/worker/status"
 )
 
@@ -23,7 +24,7 @@ type knownItem struct {
 // not sent again. One whose id stands for another content is a mistake that is
 // found here and not by the workers. Without the right to look, nothing is
 // known.
-func (c *submission) lookUp(ctx context.Context, p *process, s session, all batch) (map[string]knownItem, error) {
+func (c *submission) lookUp(ctx context.Context, p *process, s session, all batch) (map[messages.CommandName]knownItem, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookUpTimeout)
 	defer cancel()
 	filter := status.Filter{Source: c.Source}
@@ -42,14 +43,14 @@ func (c *submission) lookUp(ctx context.Context, p *process, s session, all batc
 		p.say("certrecall: which of them are known already cannot be told (%v); what is known is not done twice", err)
 		return nil, nil
 	}
-	known := map[string]knownItem{}
+	known := map[messages.CommandName]knownItem{}
 	var problems []problem
 	for _, it := range all.items {
-		row, found := view.Get(c.Source, it.command.ID, r.Now())
+		row, found := view.Get(it.command.Name(), r.Now())
 		switch {
 		case !found || row.State == status.Invalid:
 		case it.same(row):
-			known[it.command.ID] = knownItem{it, row}
+			known[it.command.Name()] = knownItem{it, row}
 		default:
 			problems = append(problems, problem{it.line, "id", fmt.Sprintf(
 				"%s stands for another command since %s (%s): send the same content, or make it another try with --again",

@@ -20,7 +20,7 @@ import (
 type outcome struct {
 	*submission
 	all, fresh batch
-	known      map[string]knownItem
+	known      map[messages.CommandName]knownItem
 	lane       messages.Lane
 	incident   string
 }
@@ -184,7 +184,7 @@ func (o outcome) print(p *process) error {
 		}
 		for _, it := range o.all.items {
 			state := stateSent
-			if k, ok := o.known[it.command.ID]; ok {
+			if k, ok := o.known[it.command.Name()]; ok {
 				state = string(k.row.State)
 			}
 			out.Commands = append(out.Commands, submittedCommand{it.command.ID, it.line, it.command.OrderID, it.command.CertificateID, state})
@@ -207,7 +207,7 @@ func (o outcome) knownSection(short bool) section {
 	s := section{tag: "known", title: "ALREADY KNOWN, NOT SENT AGAIN", header: []string{"line", "command", "state", "since", "requested by"}, right: []int{0}}
 	states := map[status.State]int{}
 	for _, it := range o.all.items {
-		k, ok := o.known[it.command.ID]
+		k, ok := o.known[it.command.Name()]
 		if !ok {
 			continue
 		}

@@ -21,7 +21,7 @@ const nextWait = 5 * time.Second
 // everyStream of certrecall, those behind the buckets included.
 var everyStream = []string{
 	"CERTRECALL_COMMANDS", "CERTRECALL_EVENTS", "CERTRECALL_DLQ",
-	"KV_CERTRECALL_ORDERS", "KV_CERTRECALL_CONTROL", "OBJ_CERTRECALL_RESULTS",
+	"KV_CERTRECALL_ORDERS", "KV_CERTRECALL_BUDGET", "KV_CERTRECALL_CONTROL", "OBJ_CERTRECALL_RESULTS",
 }
 
 func TestProducerSpeaksForItselfOnly(t *testing.T) {
@@ -35,8 +35,8 @@ func TestProducerSpeaksForItselfOnly(t *testing.T) {
 	everything := slices.Concat(
 		lanes("servicenow", messages.Lanes()...), lanes("soar", messages.Lanes()...), lanes("cli", messages.Lanes()...),
 		[]string{
-			s.names.EventSubject(messages.EventRevoked, "soar", "INC-1"), s.names.DeadLetterSubject(messages.LaneRevoke, "soar"),
-			"$KV.CERTRECALL_ORDERS.order.1", "$KV.CERTRECALL_CONTROL.pause.revocations", "$O.CERTRECALL_RESULTS.C.x",
+			s.names.EventSubject(messages.EventRevoked, messages.CommandName{Source: "soar", ID: "INC-1"}), s.names.DeadLetterSubject(messages.LaneRevoke, "soar", ""),
+			"$KV.CERTRECALL_ORDERS.order.1", "$KV.CERTRECALL_BUDGET.budget", "$KV.CERTRECALL_CONTROL.pause.revocations", "$O.CERTRECALL_RESULTS.C.x",
 			"$JS.ACK.CERTRECALL_COMMANDS.revoke.1.1.1.1.0", "$JS.API.STREAM.INFO.CERTRECALL_COMMANDS", "$JS.API.STREAM.DELETE.CERTRECALL_COMMANDS",
 			"$JS.API.CONSUMER.MSG.NEXT.CERTRECALL_COMMANDS.revoke", "$JS.API.DIRECT.GET.KV_CERTRECALL_ORDERS.$KV.CERTRECALL_ORDERS.order.1",
 			"certrecall.api.CONSUMER.CREATE.CERTRECALL_EVENTS.mine", "certrecall.api.CONSUMER.MSG.NEXT.CERTRECALL_EVENTS.other",
@@ -73,7 +73,7 @@ func TestReplySubjectReachesNothing(t *testing.T) {
 	nc := s.connect(t, "servicenow")
 	own := s.names.CommandSubject(messages.LaneRevoke, "servicenow")
 	for _, reply := range []string{
-		s.names.EventSubject(messages.EventRevokeAccepted, "soar", "INC-1"),
+		s.names.EventSubject(messages.EventRevokeAccepted, messages.CommandName{Source: "soar", ID: "INC-1"}),
 		s.names.CommandSubject(messages.LaneRevoke, "soar"),
 		"$KV.CERTRECALL_ORDERS.order.1",
 		"$JS.API.STREAM.DELETE.CERTRECALL_EVENTS",
@@ -106,13 +106,13 @@ func TestSystemReadsItsEvents(t *testing.T) {
 	s := newSite(t)
 	worker := s.jetstream(t, "worker")
 	for _, source := range []string{"soar", "servicenow", "cli"} {
-		if _, err := worker.Publish(t.Context(), s.names.EventSubject(messages.EventRevoked, source, "INC-1"), []byte(`{}`)); err != nil {
+		if _, err := worker.Publish(t.Context(), s.names.EventSubject(messages.EventRevoked, messages.CommandName{Source: source, ID: "INC-1"}), []byte(`{}`)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for user, want := range map[string][]string{
-		"servicenow": {"certrecall.evt.v1.revoked.servicenow.INC-1"},
-		"notifier":   {"certrecall.evt.v1.revoked.soar.INC-1", "certrecall.evt.v1.revoked.servicenow.INC-1", "certrecall.evt.v1.revoked.cli.INC-1"},
+		"servicenow": {"certrecall.evt.v1.revoked.servicenow.-.INC-1"},
+		"notifier":   {"certrecall.evt.v1.revoked.soar.-.INC-1", "certrecall.evt.v1.revoked.servicenow.-.INC-1", "certrecall.evt.v1.revoked.cli.-.INC-1"},
 	} {
 		c, err := s.outside(t, user).Consumer(t.Context(), s.names.EventsStream(), user)
 		if err != nil {
@@ -197,8 +197,8 @@ func TestNobodyTakesAwayOrRewrites(t *testing.T) {
 
 func TestEachRoleStaysInItsRole(t *testing.T) {
 	s := newSite(t)
-	event := s.names.EventSubject(messages.EventRevoked, "soar", "INC-1")
-	deadLetter := s.names.DeadLetterSubject(messages.LaneRevoke, "soar")
+	event := s.names.EventSubject(messages.EventRevoked, messages.CommandName{Source: "soar", ID: "INC-1"})
+	deadLetter := s.names.DeadLetterSubject(messages.LaneRevoke, "soar", "")
 	command := s.names.CommandSubject(messages.LaneRevoke, "soar")
 	for user, subjects := range map[string][]string{
 		"worker": { // it answers commands and sends none
@@ -206,12 +206,12 @@ func TestEachRoleStaysInItsRole(t *testing.T) {
 			"$JS.ACK.CERTRECALL_EVENTS.notifier.1.1.1.1.0", "$JS.API.CONSUMER.MSG.NEXT.CERTRECALL_EVENTS.notifier",
 		},
 		"setup": { // it makes the streams and touches nothing in them
-			command, event, deadLetter, "$KV.CERTRECALL_ORDERS.order.1", "$KV.CERTRECALL_CONTROL.budget", "$O.CERTRECALL_RESULTS.C.x",
+			command, event, deadLetter, "$KV.CERTRECALL_ORDERS.order.1", "$KV.CERTRECALL_BUDGET.budget", "$KV.CERTRECALL_CONTROL.pause.revocations", "$O.CERTRECALL_RESULTS.C.x",
 			"$JS.API.CONSUMER.MSG.NEXT.CERTRECALL_COMMANDS.revoke", "$JS.ACK.CERTRECALL_COMMANDS.revoke.1.1.1.1.0",
 			"$JS.API.CONSUMER.CREATE.CERTRECALL_EVENTS.mine",
 		},
 		"operator": { // it says no event, writes no memory and no budget, takes no command
-			event, deadLetter, "$KV.CERTRECALL_ORDERS.order.1", "$KV.CERTRECALL_CONTROL.budget", "$O.CERTRECALL_RESULTS.C.x",
+			event, deadLetter, "$KV.CERTRECALL_ORDERS.order.1", "$KV.CERTRECALL_BUDGET.budget", "$KV.CERTRECALL_CONTROL.pause.revocations", "$O.CERTRECALL_RESULTS.C.x",
 			"$JS.API.CONSUMER.MSG.NEXT.CERTRECALL_COMMANDS.revoke", "$JS.ACK.CERTRECALL_COMMANDS.revoke.1.1.1.1.0",
 			"$JS.API.CONSUMER.CREATE.CERTRECALL_COMMANDS.mine",
 		},

@@ -77,13 +77,13 @@ func TestWorkerCanDoItsWork(t *testing.T) {
 	if _, err := stores.Results.PutBytes(ctx, "servicenow.INC-1.x", make([]byte, 300<<10)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := js.Publish(ctx, s.names.EventSubject(messages.EventRevoked, "servicenow", "INC-1"), nil); err != nil {
+	if _, err := js.Publish(ctx, s.names.EventSubject(messages.EventRevoked, messages.CommandName{Source: "servicenow", ID: "INC-1"}), nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := stores.Events.GetLastMsgForSubject(ctx, s.names.ChainSubject("servicenow", "INC-1")); err != nil {
+	if _, err := stores.Events.GetLastMsgForSubject(ctx, s.names.ChainSubject(messages.CommandName{Source: "servicenow", ID: "INC-1"})); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := js.Publish(ctx, s.names.DeadLetterSubject(messages.LaneRevoke, "servicenow"), nil); err != nil {
+	if _, err := js.Publish(ctx, s.names.DeadLetterSubject(messages.LaneRevoke, "servicenow", ""), nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := m.DoubleAck(ctx); err != nil {
@@ -105,10 +105,10 @@ func TestOperatorCanDoItsWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.jetstream(t, "worker").Publish(ctx, s.names.EventSubject(messages.EventRevoked, "soar", "INC-1"), nil); err != nil {
+	if _, err := s.jetstream(t, "worker").Publish(ctx, s.names.EventSubject(messages.EventRevoked, messages.CommandName{Source: "soar", ID: "INC-1"}), nil); err != nil {
 		t.Fatal(err)
 	}
-	letter, err := s.jetstream(t, "worker").Publish(ctx, s.names.DeadLetterSubject(messages.LaneRevoke, "soar"), []byte(`{}`))
+	letter, err := s.jetstream(t, "worker").Publish(ctx, s.names.DeadLetterSubject(messages.LaneRevoke, "soar", ""), []byte(`{}`))
 	if err != nil {
 		t.Fatal(err)
 	}

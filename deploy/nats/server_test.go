@@ -84,7 +84,7 @@ func newSite(t *testing.T) *site {
 		t.Fatalf("setup: %v", err)
 	}
 	operator := s.jetstream(t, "operator")
-	for name, filter := range map[string]string{"servicenow": "certrecall.evt.v1.*.servicenow.*", "notifier": ""} {
+	for name, filter := range map[string]string{"servicenow": "certrecall.evt.v1.*.servicenow.>", "notifier": ""} {
 		_, err := operator.CreateConsumer(t.Context(), s.names.EventsStream(), jetstream.ConsumerConfig{
 			Durable: name, FilterSubject: filter, AckPolicy: jetstream.AckExplicitPolicy,
 		})

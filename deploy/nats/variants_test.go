@@ -116,7 +116,7 @@ func TestCluster(t *testing.T) {
 			t.Errorf("servicenow at server %d: %v", i+1, err)
 		}
 		id := fmt.Sprintf("INC-%d", i)
-		if _, err := at(i).jetstream(t, "worker").Publish(t.Context(), names.EventSubject(messages.EventRevoked, "soar", id), nil); err != nil {
+		if _, err := at(i).jetstream(t, "worker").Publish(t.Context(), names.EventSubject(messages.EventRevoked, messages.CommandName{Source: "soar", ID: id}), nil); err != nil {
 			t.Errorf("worker at server %d: %v", i+1, err)
 		}
 		c, err := at(i+1).outside(t, "notifier").Consumer(t.Context(), names.EventsStream(), "notifier")
@@ -127,7 +127,7 @@ func TestCluster(t *testing.T) {
 		if err != nil {
 			t.Fatalf("notifier at server %d: %v", i+1, err)
 		}
-		if want := names.EventSubject(messages.EventRevoked, "soar", id); m.Subject() != want {
+		if want := names.EventSubject(messages.EventRevoked, messages.CommandName{Source: "soar", ID: id}); m.Subject() != want {
 			t.Errorf("got %s, want %s", m.Subject(), want)
 		}
 		if err := m.DoubleAck(t.Context()); err != nil {

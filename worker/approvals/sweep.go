@@ -50,8 +50,8 @@ type Commands interface {
 
 // Config is what a [Sweeper] needs.
 type Config struct {
-	Control jetstream.KeyValue
-	Ledger  *ledger.Ledger
+	Budget jetstream.KeyValue
+	Ledger *ledger.Ledger
 	// Reader is DigiCert without the operations that change anything; every
 	// call of it waits for a permit of the sweep.
 	Reader   client.Reader

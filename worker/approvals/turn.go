@@ -112,7 +112,7 @@ func (s *Sweeper) try(ctx context.Context) (time.Duration, error) {
 // take wins the turn by compare-and-swap, or says how long another holds it.
 func (s *Sweeper) take(ctx context.Context) (*turn, time.Duration, error) {
 	t := &turn{s: s}
-	rec, revision, err := readRecord(ctx, s.cfg.Control)
+	rec, revision, err := readRecord(ctx, s.cfg.Budget)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -161,7 +161,7 @@ func (t *turn) renew(ctx context.Context) error {
 }
 
 func (t *turn) store(ctx context.Context) error {
-	revision, err := kv.JSON[record](t.s.cfg.Control).Swap(ctx, Key, t.record, t.revision)
+	revision, err := kv.JSON[record](t.s.cfg.Budget).Swap(ctx, Key, t.record, t.revision)
 	if errors.Is(err, kv.ErrLost) {
 		return errTurnLost
 	}

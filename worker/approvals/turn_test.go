@@ -16,7 +16,7 @@ import (
 // begun is a round whose sweeper holds the turn.
 func begun(t *testing.T, control jetstream.KeyValue) *round {
 	t.Helper()
-	s := New(Config{Control: control, Poll: time.Minute, Now: time.Now})
+	s := New(Config{Budget: control, Poll: time.Minute, Now: time.Now})
 	turn, _, err := s.take(t.Context())
 	if err != nil || turn == nil {
 		t.Fatalf("taking the turn: %v, %v", turn, err)

@@ -136,7 +136,7 @@ func (s Selector) validate() error {
 	case s.Incident != "" && !messages.ValidIncident(s.Incident):
 		return fmt.Errorf("%q cannot be an incident", s.Incident)
 	case s.Command != "" && s.Source == "":
-		return errors.New("a command id needs its source, since it is unique only there")
+		return errors.New("a command id needs its source, and its incident if it has one, since it is unique only there")
 	case s.Source != "" && !messages.ValidSource(s.Source):
 		return fmt.Errorf("%q cannot be a source", s.Source)
 	case s.Command != "" && !messages.ValidID(s.Command):

@@ -91,16 +91,11 @@ type Selector struct {
 	Order    int64
 }
 
-// noIncident stands in a key where a command has no incident, as in subjects.
-const noIncident = "-"
-
 // what gives what the statement is about.
 func (s Selector) what() string {
 	switch {
-	case s.Command != "" && s.Incident == "":
-		return "command." + s.Source + "." + noIncident + "." + s.Command
 	case s.Command != "":
-		return "command." + s.Source + "." + s.Incident + "." + s.Command
+		return "command." + s.name().Key()
 	case s.Incident != "":
 		return "incident." + s.Incident
 	case s.Source != "":
@@ -109,13 +104,18 @@ func (s Selector) what() string {
 	return "order." + strconv.FormatInt(s.Order, 10)
 }
 
+// name is that of the one command.
+func (s Selector) name() messages.CommandName {
+	return messages.CommandName{Source: s.Source, Incident: s.Incident, ID: s.Command}
+}
+
 // String reads like "incident INC-1" or "command soar/INC-1/c-1".
 func (s Selector) String() string {
-	if s.Command != "" && s.Incident == "" {
-		return "command " + s.Source + "/" + s.Command
+	if s.Command != "" {
+		return "command " + s.name().String()
 	}
 	kind, rest, _ := strings.Cut(s.what(), ".")
-	return kind + " " + strings.ReplaceAll(rest, ".", "/")
+	return kind + " " + rest
 }
 
 // parseSelector is the inverse of what, for selectors that could have been given.
@@ -128,14 +128,11 @@ func parseSelector(what string) (Selector, bool) {
 	case "source":
 		s.Source = rest
 	case "command":
-		s.Source, rest, _ = strings.Cut(rest, ".")
-		s.Incident, s.Command, _ = strings.Cut(rest, ".")
-		if s.Incident == noIncident {
-			s.Incident = ""
+		c, err := messages.ParseCommandKey(rest)
+		if err != nil {
+			return Selector{}, false
 		}
-		if s.Command == "" {
-			return s, false
-		}
+		s = Selector{Incident: c.Incident, Source: c.Source, Command: c.ID}
 	case "order":
 		s.Order, _ = strconv.ParseInt(rest, 10, 64)
 	}

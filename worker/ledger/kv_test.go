@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"certrecall/messages"
 	"certrecall/worker/natstest"
 )
 
@@ -172,13 +173,13 @@ func TestWaitingKeys(t *testing.T) {
 	if found != 1 || broken != 1 {
 		t.Errorf("%d found, %d broken", found, broken)
 	}
-	if err := l.Unwait(t.Context(), 1, "soar", "a"); err != nil {
+	if err := l.Unwait(t.Context(), 1, messages.CommandName{Source: "soar", ID: "a"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, there, err := l.Amend(t.Context(), k, func(*Waiting) {}); there || err != nil {
 		t.Errorf("a key that is gone came back: %t %v", there, err)
 	}
-	if _, there, err := l.IsWaiting(t.Context(), 1, "soar", "a"); there || err != nil {
+	if _, there, err := l.IsWaiting(t.Context(), 1, messages.CommandName{Source: "soar", ID: "a"}); there || err != nil {
 		t.Errorf("%t %v", there, err)
 	}
 }

@@ -36,7 +36,7 @@ type Record struct {
 	Lease *Lease `json:"lease,omitempty"`
 	// Targets by certificate id; [WholeOrder] is the order itself.
 	Targets map[int64]*Target `json:"targets,omitempty"`
-	// Commands by "<source>/<id>": those that began something here and have not ended.
+	// Commands by name: those that began something here and have not ended.
 	Commands map[string]*Note `json:"commands,omitempty"`
 }
 
@@ -88,7 +88,7 @@ type Attempt struct {
 // Request is one revoke request of DigiCert's.
 type Request struct {
 	ID int64 `json:"id"`
-	// By is the command ("<source>/<id>") that caused it; "" is somebody outside.
+	// By is the name of the command that caused it; "" is somebody outside.
 	By     string `json:"by,omitempty"`
 	Status string `json:"status,omitempty"`
 	Reason string `json:"reason,omitempty"`

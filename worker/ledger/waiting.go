@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"certrecall/messages"
 	"certrecall/worker/streams/kv"
 )
 
@@ -32,6 +33,7 @@ const (
 type Waiting struct {
 	Order      int64               `json:"order"`
 	Source     string              `json:"source"`
+	Incident   string              `json:"incident,omitempty"`
 	ID         string              `json:"id"`
 	Phase      Phase               `json:"phase"`
 	Subject    string              `json:"subject"`
@@ -58,24 +60,29 @@ type Waiting struct {
 	Approved time.Time `json:"approved,omitzero"`
 }
 
-// Claimant is the command, as the record knows it.
-func (w Waiting) Claimant() Claimant {
-	return Claimant{Command: w.Source + "/" + w.ID, Target: w.Target, Skip: w.Skip, Reason: w.Reason, Received: w.ReceivedAt}
+// Name is the command's.
+func (w Waiting) Name() messages.CommandName {
+	return messages.CommandName{Source: w.Source, Incident: w.Incident, ID: w.ID}
 }
 
-func waitingKey(order int64, source, id string) string {
-	return "waiting." + strconv.FormatInt(order, 10) + "." + source + "." + id
+// Claimant is the command, as the record knows it.
+func (w Waiting) Claimant() Claimant {
+	return Claimant{Command: w.Name().String(), Target: w.Target, Skip: w.Skip, Reason: w.Reason, Received: w.ReceivedAt}
+}
+
+func waitingKey(order int64, c messages.CommandName) string {
+	return "waiting." + strconv.FormatInt(order, 10) + "." + c.Key()
 }
 
 // Wait stores the key, whatever stood there: what it says is never evidence,
 // only a reminder to look.
 func (l *Ledger) Wait(ctx context.Context, w Waiting) error {
 	err := kv.Persist(ctx, func(ctx context.Context) error {
-		_, err := l.waiting.Put(ctx, waitingKey(w.Order, w.Source, w.ID), w)
+		_, err := l.waiting.Put(ctx, waitingKey(w.Order, w.Name()), w)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("storing waiting key of %s/%s: %w", w.Source, w.ID, err)
+		return fmt.Errorf("storing waiting key of %s: %w", w.Name(), err)
 	}
 	return nil
 }
@@ -86,7 +93,7 @@ func (l *Ledger) Wait(ctx context.Context, w Waiting) error {
 func (l *Ledger) Amend(ctx context.Context, k Waiting, change func(*Waiting)) (Waiting, bool, error) {
 	now, found := k, false
 	err := kv.Persist(ctx, func(ctx context.Context) error {
-		e, err := l.waiting.Get(ctx, waitingKey(k.Order, k.Source, k.ID))
+		e, err := l.waiting.Get(ctx, waitingKey(k.Order, k.Name()))
 		if found = !e.Gone; err != nil || !found {
 			return err
 		}
@@ -96,31 +103,31 @@ func (l *Ledger) Amend(ctx context.Context, k Waiting, change func(*Waiting)) (W
 		return err
 	})
 	if err != nil {
-		return k, false, fmt.Errorf("changing the waiting key of %s/%s: %w", k.Source, k.ID, err)
+		return k, false, fmt.Errorf("changing the waiting key of %s: %w", k.Name(), err)
 	}
 	return now, found, nil
 }
 
 // Unwait deletes the key. Only for a command whose final event is stored.
-func (l *Ledger) Unwait(ctx context.Context, order int64, source, id string) error {
+func (l *Ledger) Unwait(ctx context.Context, order int64, c messages.CommandName) error {
 	err := kv.Persist(ctx, func(ctx context.Context) error {
-		return l.waiting.Remove(ctx, waitingKey(order, source, id))
+		return l.waiting.Remove(ctx, waitingKey(order, c))
 	})
 	if err != nil {
-		return fmt.Errorf("deleting waiting key of %s/%s: %w", source, id, err)
+		return fmt.Errorf("deleting waiting key of %s: %w", c, err)
 	}
 	return nil
 }
 
 // IsWaiting reads one key. One that cannot be understood is there, and says nothing.
-func (l *Ledger) IsWaiting(ctx context.Context, order int64, source, id string) (Waiting, bool, error) {
+func (l *Ledger) IsWaiting(ctx context.Context, order int64, c messages.CommandName) (Waiting, bool, error) {
 	var e kv.Entry[Waiting]
 	err := kv.Persist(ctx, func(ctx context.Context) (err error) {
-		e, err = l.waiting.Get(ctx, waitingKey(order, source, id))
+		e, err = l.waiting.Get(ctx, waitingKey(order, c))
 		return err
 	})
 	if err != nil && !errors.Is(err, ErrUnreadable) {
-		return Waiting{}, false, fmt.Errorf("reading waiting key of %s/%s: %w", source, id, err)
+		return Waiting{}, false, fmt.Errorf("reading waiting key of %s: %w", c, err)
 	}
 	return e.Value, !e.Gone, nil
 }

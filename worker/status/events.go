@@ -12,25 +12,24 @@ import (
 	"certrecall/messages"
 )
 
-// subjects are the events that can belong to the filter. Incidents and orders
-// are no part of a subject.
+// subjects are the events that can belong to the filter. Orders are no part of
+// a subject.
 func (f Filter) subjects(n messages.Names) []string {
 	switch {
-	case f.Source != "" && f.ID != "":
-		return []string{n.ChainSubject(f.Source, f.ID)}
+	case f.ID != "":
+		return []string{n.ChainSubject(f.command())}
+	case f.Incident != "":
+		return []string{n.IncidentSubject(f.Incident)}
 	case f.Source != "":
-		return []string{n.ChainSubject(f.Source, "*")}
+		return []string{n.SourceSubject(f.Source)}
 	}
 	return []string{n.EventSubjects()}
 }
 
 // mayMatch looks at the headers of an event, so that the bodies of others need
-// not be decoded: an incident is the correlation id of its events, an order
-// begins their subject. Headers that are not there tell nothing.
+// not be decoded: an order begins their subject. Headers that are not there tell
+// nothing.
 func (f Filter) mayMatch(h nats.Header) bool {
-	if c := first(h, "ce-correlationid"); f.Incident != "" && c != "" && c != f.Incident {
-		return false
-	}
 	if s := first(h, "ce-subject"); f.OrderID != 0 && s != "" {
 		order := "order/" + strconv.FormatInt(f.OrderID, 10)
 		return s == order || len(s) > len(order) && s[:len(order)+1] == order+"/"
@@ -115,8 +114,8 @@ func (r *Reader) readDeadLetters(ctx context.Context, v *View) error {
 		stream: r.names.DeadLettersStream(), subjects: []string{r.names.DeadLetterSubjects()}, from: 1, headers: true,
 		take: func(m jetstream.Msg, at *jetstream.MsgMetadata) bool {
 			if d, err := messages.ParseDeadLetter(m.Headers()); err == nil {
-				if e, source, id, err := r.names.ParseEventSubject(d.EventSubject); err == nil {
-					v.letter(e, source, id, at.Sequence.Stream)
+				if e, command, err := r.names.ParseEventSubject(d.EventSubject); err == nil {
+					v.letter(e, command, at.Sequence.Stream)
 				}
 			}
 			return at.NumPending > 0

@@ -79,7 +79,7 @@ func (r *Reader) Fleet(ctx context.Context, limits budget.Limits) (Fleet, error)
 		}
 		f.Lanes = append(f.Lanes, l)
 	}
-	use, notBefore, err := budget.ReadUse(ctx, r.stores.Control, limits, f.At)
+	use, notBefore, err := budget.ReadUse(ctx, r.stores.Budget, limits, f.At)
 	if err != nil {
 		return Fleet{}, err
 	}
@@ -97,7 +97,7 @@ func (r *Reader) Fleet(ctx context.Context, limits budget.Limits) (Fleet, error)
 	for _, p := range pauses {
 		f.Pauses = append(f.Pauses, Pause{p.Kind, p.By, p.Reason, p.At.UTC()})
 	}
-	sweep, err := approvals.Latest(ctx, r.stores.Control)
+	sweep, err := approvals.Latest(ctx, r.stores.Budget)
 	if err != nil {
 		return Fleet{}, err
 	}

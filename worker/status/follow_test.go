@@ -56,7 +56,7 @@ func TestFollowKeepsAViewUpToDateThroughARestart(t *testing.T) {
 	if err := r.Refresh(t.Context(), v); err != nil {
 		t.Fatal(err)
 	}
-	if row, ok := v.Get("cli", "b", time.Now()); !ok || row.State != status.Queued {
+	if row, ok := v.Get(messages.CommandName{Source: "cli", Incident: "INC-1", ID: "b"}, time.Now()); !ok || row.State != status.Queued {
 		t.Errorf("after a refresh b is %+v", row)
 	}
 

@@ -81,7 +81,7 @@ func (r *Reader) readWaiting(ctx context.Context, v *View) ([]parkedCommand, err
 			v.couldNotRead()
 			continue
 		}
-		if !v.filter.matches(w.Source, w.ID, v.filter.Incident, w.Order) {
+		if !v.filter.matches(w.Name(), w.Order) {
 			continue
 		}
 		p := parkedCommand{key: w}

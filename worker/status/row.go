@@ -140,19 +140,34 @@ type Decision struct {
 	Comment string    `json:"comment,omitempty"`
 }
 
-// Key names the command: "<source>/<id>".
-func (r Row) Key() string { return r.Source + "/" + r.ID }
+// Name is the command's.
+func (r Row) Name() messages.CommandName {
+	return messages.CommandName{Source: r.Source, Incident: r.Incident, ID: r.ID}
+}
+
+// Key names the command: see [messages.CommandName.String].
+func (r Row) Key() string { return r.Name().String() }
 
 // Filter says which commands a view is about. The zero Filter is all of them;
 // fields that are given must all match.
 type Filter struct {
 	Incident string
 	Source   string
-	ID       string // with Source
+	ID       string // with Source, and Incident where the command has one
 	OrderID  int64
 }
 
-func (f Filter) matches(source, id, incident string, order int64) bool {
-	return (f.Source == "" || f.Source == source) && (f.ID == "" || f.ID == id) &&
-		(f.Incident == "" || f.Incident == incident) && (f.OrderID == 0 || f.OrderID == order)
+func (f Filter) matches(c messages.CommandName, order int64) bool {
+	if f.OrderID != 0 && f.OrderID != order {
+		return false
+	}
+	if f.ID != "" {
+		return f.command() == c
+	}
+	return (f.Source == "" || f.Source == c.Source) && (f.Incident == "" || f.Incident == c.Incident)
+}
+
+// command is the one that the filter names by ID.
+func (f Filter) command() messages.CommandName {
+	return messages.CommandName{Source: f.Source, Incident: f.Incident, ID: f.ID}
 }

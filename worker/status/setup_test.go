@@ -129,10 +129,10 @@ func (s *site) say(c messages.Command, name messages.EventName, change ...func(*
 func (s *site) bury(c messages.Command, e messages.Event) uint64 {
 	s.t.Helper()
 	h := messages.DeadLetter{
-		ErrorType: e.Error.Type, Detail: e.Error.Detail, EventSubject: s.names.EventSubject(e.Name, e.Source, e.ID),
+		ErrorType: e.Error.Type, Detail: e.Error.Detail, EventSubject: s.names.EventSubject(e.Name, e.Command()),
 		ReceivedAt: e.ReceivedAt, Deliveries: 1, Sequence: 7,
 	}.Header(nil)
-	ack, err := s.js.PublishMsg(s.t.Context(), &nats.Msg{Subject: s.names.DeadLetterSubject(c.Lane, c.Source), Header: h, Data: []byte("{}")})
+	ack, err := s.js.PublishMsg(s.t.Context(), &nats.Msg{Subject: s.names.DeadLetterSubject(c.Lane, c.Source, c.Incident), Header: h, Data: []byte("{}")})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ type View struct {
 	filter Filter
 
 	mu         sync.Mutex
-	rows       map[string]*Row // by Row.Key
+	rows       map[messages.CommandName]*Row
 	latest     map[target]*Row // the last command of those for the same thing
 	counts     map[State]int
 	work       work
@@ -32,7 +32,7 @@ type View struct {
 func newView(names messages.Names, f Filter) *View {
 	return &View{
 		names: names, filter: f,
-		rows: map[string]*Row{}, latest: map[target]*Row{}, counts: map[State]int{}, work: work{}, texts: texts{},
+		rows: map[messages.CommandName]*Row{}, latest: map[target]*Row{}, counts: map[State]int{}, work: work{}, texts: texts{},
 	}
 }
 
@@ -88,10 +88,10 @@ func (r *Row) overdue(now time.Time) {
 }
 
 // Get gives one command.
-func (v *View) Get(source, id string, now time.Time) (Row, bool) {
+func (v *View) Get(c messages.CommandName, now time.Time) (Row, bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	r, ok := v.rows[source+"/"+id]
+	r, ok := v.rows[c]
 	if !ok {
 		return Row{}, false
 	}
@@ -121,15 +121,15 @@ func (v *View) leave(r *Row) {
 // forget makes a row new. The caller holds mu.
 func (v *View) forget(r *Row) {
 	v.leave(r)
-	*r = Row{Source: r.Source, ID: r.ID}
+	*r = Row{Source: r.Source, Incident: r.Incident, ID: r.ID}
 }
 
 // row gives the row of a command, new if there is none. The caller holds mu.
-func (v *View) row(source, id string) *Row {
-	r := v.rows[source+"/"+id]
+func (v *View) row(c messages.CommandName) *Row {
+	r := v.rows[c]
 	if r == nil {
-		r = &Row{Source: v.texts.once(source), ID: id}
-		v.rows[r.Key()] = r
+		r = &Row{Source: v.texts.once(c.Source), Incident: v.texts.once(c.Incident), ID: c.ID}
+		v.rows[r.Name()] = r
 	}
 	return r
 }
@@ -138,10 +138,10 @@ func (v *View) row(source, id string) *Row {
 func (v *View) event(e messages.Event) (before State, after Row, ok bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if !v.filter.matches(e.Source, e.ID, e.Incident, e.OrderID) {
+	if !v.filter.matches(e.Command(), e.OrderID) {
 		return "", Row{}, false
 	}
-	r := v.row(e.Source, e.ID)
+	r := v.row(e.Command())
 	before = r.State
 	// A corrected command goes on under the id of a rejected message: it may be
 	// claimed already, or stand in the queue behind that message's end.
@@ -164,7 +164,7 @@ func (v *View) describe(r *Row, e messages.Event) {
 		r.ClaimedID = e.CommandID
 	}
 	r.OrderID, r.CertificateID = e.OrderID, e.CertificateID
-	r.Incident, r.RequestedBy = v.texts.once(e.Incident), v.texts.once(e.RequestedBy)
+	r.RequestedBy = v.texts.once(e.RequestedBy)
 	r.Comments, r.SkipApproval = v.texts.once(e.Comments), e.SkipApproval
 	r.Reason = messages.RevocationReason(v.texts.once(string(e.RevocationReason)))
 	r.Deadline, r.Expires, r.ReplayOf, r.Received = e.Deadline, e.Expires, e.ReplayOf, e.ReceivedAt
@@ -214,12 +214,12 @@ func (v *View) queued(c messages.Command, received time.Time, sequence uint64) b
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.nextCommand = max(v.nextCommand, sequence+1)
-	ours := c.ID != "" && v.filter.matches(c.Source, c.ID, c.Incident, c.OrderID)
+	ours := c.ID != "" && v.filter.matches(c.Name(), c.OrderID)
 	v.work.add(c, ours)
 	if !ours {
 		return false
 	}
-	r := v.row(c.Source, c.ID)
+	r := v.row(c.Name())
 	if r.State == Invalid && received.After(r.Received) {
 		v.forget(r)
 	}
@@ -237,7 +237,7 @@ func (v *View) queued(c messages.Command, received time.Time, sequence uint64) b
 func (v *View) fill(r *Row, c messages.Command) {
 	r.Lane, r.Action = c.Lane, c.Action()
 	r.OrderID, r.CertificateID, r.DryRun = c.OrderID, c.CertificateID, c.DryRun
-	r.Incident, r.RequestedBy = v.texts.once(c.Incident), v.texts.once(c.RequestedBy)
+	r.RequestedBy = v.texts.once(c.RequestedBy)
 	r.Comments, r.SkipApproval = v.texts.once(c.Comments), c.SkipApproval
 	r.Reason = messages.RevocationReason(v.texts.once(string(c.RevocationReason)))
 	r.Deadline, r.Expires, r.ReplayOf, r.Digest = c.Deadline, c.Expires, c.ReplayOf, c.Digest()
@@ -248,10 +248,10 @@ func (v *View) fill(r *Row, c messages.Command) {
 func (v *View) parked(c messages.Command, w ledger.Waiting) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if !v.filter.matches(w.Source, w.ID, c.Incident, w.Order) {
+	if !v.filter.matches(w.Name(), w.Order) {
 		return
 	}
-	r := v.row(w.Source, w.ID)
+	r := v.row(w.Name())
 	if r.State.Final() && r.State != Invalid {
 		return
 	}
@@ -273,10 +273,10 @@ func (v *View) parked(c messages.Command, w ledger.Waiting) {
 
 // letter takes in a dead letter. One of a message that was rejected is not of
 // the corrected command that went on under its id.
-func (v *View) letter(e messages.EventName, source, id string, sequence uint64) {
+func (v *View) letter(e messages.EventName, c messages.CommandName, sequence uint64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if r := v.rows[source+"/"+id]; r != nil && (r.State == stateOf(e) || r.State == Retried) {
+	if r := v.rows[c]; r != nil && (r.State == stateOf(e) || r.State == Retried) {
 		r.DeadLetter = sequence
 	}
 }

@@ -132,13 +132,13 @@ func TestFilterSelects(t *testing.T) {
 		filter status.Filter
 		want   []string
 	}{
-		{status.Filter{}, []string{"cli/INC-1", "cli/a", "cli/q", "soar/b"}},
-		{status.Filter{Incident: "INC-1"}, []string{"cli/a", "cli/q"}},
-		{status.Filter{Incident: "INC-2"}, []string{"soar/b"}},
-		{status.Filter{Source: "cli"}, []string{"cli/INC-1", "cli/a", "cli/q"}},
-		{status.Filter{Source: "cli", ID: "a"}, []string{"cli/a"}},
-		{status.Filter{OrderID: 1}, []string{"cli/a", "cli/q"}},
-		{status.Filter{OrderID: 12}, []string{"soar/b"}},
+		{status.Filter{}, []string{"cli/INC-1", "cli/INC-1/a", "cli/INC-1/q", "soar/INC-2/b"}},
+		{status.Filter{Incident: "INC-1"}, []string{"cli/INC-1/a", "cli/INC-1/q"}},
+		{status.Filter{Incident: "INC-2"}, []string{"soar/INC-2/b"}},
+		{status.Filter{Source: "cli"}, []string{"cli/INC-1", "cli/INC-1/a", "cli/INC-1/q"}},
+		{status.Filter{Source: "cli", Incident: "INC-1", ID: "a"}, []string{"cli/INC-1/a"}},
+		{status.Filter{OrderID: 1}, []string{"cli/INC-1/a", "cli/INC-1/q"}},
+		{status.Filter{OrderID: 12}, []string{"soar/INC-2/b"}},
 		{status.Filter{OrderID: 1, Source: "soar"}, nil},
 	} {
 		var got []string
@@ -185,7 +185,7 @@ func TestLaterCommandForTheSameStandsInThePlaceOfOneThatFailed(t *testing.T) {
 	letter := s.bury(failed, s.say(failed, messages.EventRevokeFailed, failedWith(messages.ErrorRefused, "no")))
 	s.received = s.received.Add(time.Second)
 	s.say(plan, messages.EventRevokeFailed, failedWith(messages.ErrorGaveUp, "no"))
-	if row, _ := s.load(status.Filter{}).Get("cli", "a", time.Now()); row.State != status.Failed {
+	if row, _ := s.load(status.Filter{}).Get(messages.CommandName{Source: "cli", Incident: "INC-1", ID: "a"}, time.Now()); row.State != status.Failed {
 		t.Errorf("%s after a later plan", row.State)
 	}
 	s.received = s.received.Add(time.Second)
@@ -197,11 +197,11 @@ func TestLaterCommandForTheSameStandsInThePlaceOfOneThatFailed(t *testing.T) {
 	} {
 		step()
 		v := s.load(status.Filter{Incident: "INC-1"})
-		row, _ := v.Get("cli", "a", time.Now())
+		row, _ := v.Get(messages.CommandName{Source: "cli", Incident: "INC-1", ID: "a"}, time.Now())
 		if row.State != status.Retried || row.RetriedAs != replay.ID || row.DeadLetter != letter || row.Error == nil {
 			t.Errorf("%+v", row)
 		}
-		if row, _ := v.Get("cli", "b", time.Now()); row.State != status.Failed {
+		if row, _ := v.Get(messages.CommandName{Source: "cli", Incident: "INC-1", ID: "b"}, time.Now()); row.State != status.Failed {
 			t.Errorf("another order is %s", row.State)
 		}
 	}
@@ -257,10 +257,10 @@ func TestOverdueIsWhatHasNoFinalEventByItsDeadline(t *testing.T) {
 	s.say(inTime, messages.EventRevoked, func(e *messages.Event) { e.Status = "revoked" })
 	v := s.load(status.Filter{})
 	for now, want := range map[time.Time]bool{deadline.Add(-time.Second): false, deadline.Add(time.Second): true} {
-		if row, ok := v.Get("cli", "late", now); !ok || row.Overdue != want {
+		if row, ok := v.Get(messages.CommandName{Source: "cli", Incident: "INC-1", ID: "late"}, now); !ok || row.Overdue != want {
 			t.Errorf("late at %v: overdue is %v, want %v", now, row.Overdue, want)
 		}
-		if row, ok := v.Get("cli", "done", now); !ok || row.Overdue {
+		if row, ok := v.Get(messages.CommandName{Source: "cli", Incident: "INC-1", ID: "done"}, now); !ok || row.Overdue {
 			t.Errorf("done at %v: overdue is %v", now, row.Overdue)
 		}
 	}

@@ -187,10 +187,9 @@ func refuseForgotten(ctx context.Context, js jetstream.JetStream, n messages.Nam
 		if !strings.HasPrefix(string(e), "revoke") {
 			continue
 		}
-		ofAnybody := strings.TrimSuffix(n.EventSubjects(), ">") + string(e) + ".*.*"
 		_, err := ask(ctx, js, "looking for revocations in stream "+n.EventsStream(), "STREAM.MSG.GET."+n.EventsStream(),
 			func(ctx context.Context) (*jetstream.RawStreamMsg, error) {
-				return s.GetLastMsgForSubject(ctx, ofAnybody)
+				return s.GetLastMsgForSubject(ctx, n.EventNameSubject(e))
 			})
 		switch {
 		case err == nil:

@@ -38,8 +38,8 @@ func checkStream(n messages.Names, want, got jetstream.StreamConfig) error {
 	return nil
 }
 
-// checkMarks refuses an asset of somebody else, of another prefix or of a
-// later layout. An asset without marks passes.
+// checkMarks refuses an asset of somebody else, of another prefix or of another
+// layout. An asset without marks passes.
 func checkMarks(n messages.Names, asset string, metadata map[string]string) error {
 	if o := metadata[ownerKey]; o != "" && o != owner {
 		return &Refusal{asset, fmt.Sprintf("it belongs to %q (metadata %q), not to certrecall", o, ownerKey), moveAway}
@@ -49,7 +49,12 @@ func checkMarks(n messages.Names, asset string, metadata map[string]string) erro
 			"Two prefixes must differ in more than upper and lower case: choose another one"}
 	}
 	if l := metadata[layoutKey]; l != "" {
-		if v, err := strconv.Atoi(l); err != nil || v > layout {
+		v, err := strconv.Atoi(l)
+		if err == nil && v < layout {
+			return &Refusal{asset, fmt.Sprintf("its layout is %d, of an earlier certrecall whose subjects and keys do not hold the incident; this one knows %d", v, layout),
+				"It cannot be taken over: let the earlier certrecall finish what is open there, then move its streams away, or run this one under another prefix"}
+		}
+		if err != nil || v > layout {
 			return &Refusal{asset, fmt.Sprintf("its layout is %q, this certrecall knows %d", l, layout), "Run the newer certrecall that made it"}
 		}
 	}
@@ -97,12 +102,13 @@ func rulesOf(n messages.Names, want, got jetstream.StreamConfig) []rule {
 				"its limit of messages a subject drops the oldest, silently", editIt + " (discard new per subject, or no such limit)"},
 			{got.AllowRollup, "it allows roll-ups, with which one producer removes the messages of others", editIt + " (no roll-ups)"},
 		}
-	case bucketStream(n.OrdersBucket()), bucketStream(n.ControlBucket()):
+	case bucketStream(n.OrdersBucket()), bucketStream(n.BudgetBucket()), bucketStream(n.ControlBucket()):
 		return []rule{
 			{got.MaxAge != 0, "its values age, and with them what certrecall must not forget", editIt + " (no age limit)"},
 			{got.MaxMsgsPerSubject < 1, "it keeps every value ever written", editIt + " (history 1)"},
 			{got.DiscardNewPerSubject, "it refuses to change a value", editIt + " (no discard new per subject)"},
-			{!got.AllowRollup, "it does not allow roll-ups, which a purge of a key needs", editIt + " (allow roll-ups)"},
+			{got.AllowRollup && !want.AllowRollup, "it allows roll-ups, with which one operator takes away the words of others", editIt + " (no roll-ups)"},
+			{!got.AllowRollup && want.AllowRollup, "it does not allow roll-ups, which a purge of a key needs", editIt + " (allow roll-ups)"},
 		}
 	}
 	return []rule{ // the object bucket

@@ -12,7 +12,7 @@ import (
 // Stores are handles of the streams and buckets. They stay good through
 // reconnects and when a stream is made again.
 type Stores struct {
-	Orders, Control               jetstream.KeyValue
+	Orders, Budget, Control       jetstream.KeyValue
 	Results                       jetstream.ObjectStore
 	Commands, Events, DeadLetters jetstream.Stream
 
@@ -22,7 +22,8 @@ type Stores struct {
 }
 
 // Open looks up every stream and bucket. The error names the first one that is
-// missing and wraps jetstream.ErrStreamNotFound or jetstream.ErrBucketNotFound.
+// missing and wraps jetstream.ErrStreamNotFound or jetstream.ErrBucketNotFound;
+// it is a *Refusal where a stream is of another layout.
 func Open(ctx context.Context, js jetstream.JetStream, n messages.Names) (Stores, error) {
 	var s Stores
 	for _, o := range []struct {
@@ -33,11 +34,14 @@ func Open(ctx context.Context, js jetstream.JetStream, n messages.Names) (Stores
 		if *o.handle, err = openStream(ctx, js, o.name); err != nil {
 			return Stores{}, err
 		}
+		if err := checkMarks(n, "stream "+o.name, (*o.handle).CachedInfo().Config.Metadata); err != nil {
+			return Stores{}, err
+		}
 	}
 	for _, o := range []struct {
 		handle *jetstream.KeyValue
 		name   string
-	}{{&s.Orders, n.OrdersBucket()}, {&s.Control, n.ControlBucket()}} {
+	}{{&s.Orders, n.OrdersBucket()}, {&s.Budget, n.BudgetBucket()}, {&s.Control, n.ControlBucket()}} {
 		var err error
 		*o.handle, err = ask(ctx, js, "opening bucket "+o.name, "STREAM.INFO."+bucketStream(o.name),
 			func(ctx context.Context) (jetstream.KeyValue, error) { return js.KeyValue(ctx, o.name) })

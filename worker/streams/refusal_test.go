@@ -169,7 +169,7 @@ func TestApplyRefusesALostMemoryOfOrders(t *testing.T) {
 	}
 	apply(t, js, streams.Options{})
 	for _, e := range []messages.EventName{messages.EventDuplicatesListed, messages.EventCommandRejected} {
-		if _, err := js.Publish(ctx, n.EventSubject(e, "soar", "1"), nil); err != nil {
+		if _, err := js.Publish(ctx, n.EventSubject(e, messages.CommandName{Source: "soar", ID: "1"}), nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -177,7 +177,7 @@ func TestApplyRefusesALostMemoryOfOrders(t *testing.T) {
 	apply(t, js, streams.Options{}) // no revocation was ever answered: an empty memory is true
 
 	lose()
-	if _, err := js.Publish(ctx, n.EventSubject(messages.EventRevokeFailed, "soar", "2"), nil); err != nil {
+	if _, err := js.Publish(ctx, n.EventSubject(messages.EventRevokeFailed, messages.CommandName{Source: "soar", ID: "2"}), nil); err != nil {
 		t.Fatal(err)
 	}
 	wantRefusal(t, streams.Apply(ctx, js, n, streams.Options{}), "bucket CERTRECALL_ORDERS", "CERTRECALL_EVENTS", "backup")

@@ -17,8 +17,8 @@ const (
 
 	owner = "certrecall"
 	// layout is raised when a later version needs assets that this one would
-	// break. A higher one than ours is refused.
-	layout = 1
+	// break, or cannot read those of this one. Any other than ours is refused.
+	layout = 2
 )
 
 const (
@@ -55,7 +55,8 @@ func Spec(n messages.Names, replicas int) Topology {
 	var t Topology
 	for _, c := range []jetstream.StreamConfig{
 		bucket(n.OrdersBucket(), "What certrecall knows of each order: never remove"),
-		bucket(n.ControlBucket(), "Call budget, pauses and cancellations of certrecall"),
+		bucket(n.BudgetBucket(), "Call budget, turns and start marks of certrecall: written by workers"),
+		statements(n),
 		objects(n.ResultsBucket(), "Results of certrecall that are too large for a message"),
 		events(n),
 		deadLetters(n),
@@ -146,6 +147,14 @@ func bucket(name, description string) jetstream.StreamConfig {
 		AllowDirect:       true,
 		AllowMsgTTL:       true, // the markers of removed keys go away: see Remove
 	}
+}
+
+// statements is the bucket of what operators say. Without roll-ups nobody takes
+// another's words away.
+func statements(n messages.Names) jetstream.StreamConfig {
+	c := bucket(n.ControlBucket(), "Statements of operators of certrecall: written by operators")
+	c.AllowRollup = false
+	return c
 }
 
 // objects is the stream of an object bucket, as the NATS clients make it.

@@ -264,7 +264,7 @@ func TestOpenGivesWorkingHandles(t *testing.T) {
 	if _, err := js.Publish(ctx, "certrecall.cmd.v1.revok.soar", nil); err == nil {
 		t.Error("a misspelt lane was accepted")
 	}
-	subject := n.EventSubject(messages.EventRevoked, "soar", "a")
+	subject := n.EventSubject(messages.EventRevoked, messages.CommandName{Source: "soar", ID: "a"})
 	if _, err := js.Publish(ctx, subject, nil); err != nil {
 		t.Error(err)
 	}
