@@ -211,7 +211,7 @@ func TestEachRoleStaysInItsRole(t *testing.T) {
 			"$JS.API.CONSUMER.CREATE.CERTRECALL_EVENTS.mine",
 		},
 		"operator": { // it says no event, writes no memory and no budget, takes no command
-			event, deadLetter, "$KV.CERTRECALL_ORDERS.order.1", "$KV.CERTRECALL_BUDGET.budget", "$KV.CERTRECALL_CONTROL.pause.revocations", "$O.CERTRECALL_RESULTS.C.x",
+			event, deadLetter, "$KV.CERTRECALL_ORDERS.order.1", "$KV.CERTRECALL_BUDGET.budget", "$O.CERTRECALL_RESULTS.C.x",
 			"$JS.API.CONSUMER.MSG.NEXT.CERTRECALL_COMMANDS.revoke", "$JS.ACK.CERTRECALL_COMMANDS.revoke.1.1.1.1.0",
 			"$JS.API.CONSUMER.CREATE.CERTRECALL_COMMANDS.mine",
 		},

@@ -99,7 +99,7 @@ func TestEachFinalEventHasItsState(t *testing.T) {
 	} {
 		c := test.as(revocation(fmt.Sprintf("c-%d", i), int64(100+i)))
 		s.say(c, test.event, test.change)
-		row := only(t, s.load(status.Filter{Source: "cli", ID: c.ID}))
+		row := only(t, s.load(status.Filter{Source: "cli", Incident: "INC-1", ID: c.ID}))
 		if row.State != test.state || !row.State.Final() || row.Finished.IsZero() {
 			t.Errorf("%s: state %q, finished at %v, want %q", test.event, row.State, row.Finished, test.state)
 		}
@@ -226,7 +226,7 @@ func TestParkedCommandIsSeenWithoutItsEvents(t *testing.T) {
 	}
 	since := time.Now().UTC().Add(-3 * time.Hour).Truncate(time.Second)
 	key := ledger.Waiting{
-		Order: 1, Source: "cli", ID: "a", Phase: ledger.Parked, Subject: s.names.CommandSubject(c.Lane, c.Source), Body: body,
+		Order: 1, Source: "cli", Incident: "INC-1", ID: "a", Phase: ledger.Parked, Subject: s.names.CommandSubject(c.Lane, c.Source), Body: body,
 		ReceivedAt: since.Add(-time.Minute), Since: since, RequestID: 900,
 	}
 	l := ledger.New(s.stores.Orders)
@@ -274,7 +274,7 @@ func TestSentTellsWhatNothingCallsBack(t *testing.T) {
 	s.say(taken, messages.EventRevokeAccepted)
 	s.say(sent, messages.EventRevokeAccepted)
 	s.say(waiting, messages.EventRevokeRequested, func(e *messages.Event) { e.RequestID, e.Status = 9, "pending" })
-	record, err := json.Marshal(ledger.Record{Order: 3, Commands: map[string]*ledger.Note{"cli/s": {Attempts: 1}}})
+	record, err := json.Marshal(ledger.Record{Order: 3, Commands: map[string]*ledger.Note{"cli/INC-1/s": {Attempts: 1}}})
 	if err != nil {
 		t.Fatal(err)
 	}

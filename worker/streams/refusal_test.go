@@ -40,7 +40,7 @@ func wantRefusal(t *testing.T, err error, asset string, words ...string) {
 func TestApplyRefusesWhatContradictsThePromises(t *testing.T) {
 	t.Parallel()
 	js := natstest.Start(t).JetStream()
-	const orders, control, results, events, dlq, commands = 0, 1, 2, 3, 4, 5 // places in Spec
+	const orders, budget, control, results, events, dlq, commands = 0, 1, 2, 3, 4, 5, 6 // places in Spec
 	for i, c := range []struct {
 		stream int
 		word   string
@@ -69,7 +69,12 @@ func TestApplyRefusesWhatContradictsThePromises(t *testing.T) {
 		{orders, "prefix", func(c *jetstream.StreamConfig) { c.Metadata = map[string]string{"certrecall.prefix": "Case"} }},
 		{control, "refuses to change", func(c *jetstream.StreamConfig) { c.DiscardNewPerSubject = true }},
 		{control, "every value", func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = -1 }},
-		{control, "layout", func(c *jetstream.StreamConfig) { c.Metadata = map[string]string{"certrecall.layout": "2"} }},
+		{budget, "purge", func(c *jetstream.StreamConfig) { c.AllowRollup = false }},
+		{budget, "age", func(c *jetstream.StreamConfig) { c.MaxAge = time.Hour }},
+		{control, "words of others", func(c *jetstream.StreamConfig) { c.AllowRollup = true }},
+		{control, "newer", func(c *jetstream.StreamConfig) { c.Metadata = map[string]string{"certrecall.layout": "3"} }},
+		{control, "do not hold the incident", func(c *jetstream.StreamConfig) { c.Metadata = map[string]string{"certrecall.layout": "1"} }},
+		{events, "do not hold the incident", func(c *jetstream.StreamConfig) { c.Metadata = map[string]string{"certrecall.layout": "1"} }},
 		{results, "roll-ups", func(c *jetstream.StreamConfig) { c.AllowRollup = false }},
 	} {
 		n, err := messages.NewNames(fmt.Sprintf("case%d", i))
