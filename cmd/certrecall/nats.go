@@ -53,7 +53,9 @@ func (f *natsFlags) open(ctx context.Context, p *process) (session, error) {
 		return session{}, err
 	}
 	options = append(options, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-		fmt.Fprintf(p.stderr, "certrecall: NATS: %v\n", err)
+		if err != nil && !strings.Contains(err.Error(), whoSubject) { // who may not ask who it is says so
+			fmt.Fprintf(p.stderr, "certrecall: NATS: %v\n", err)
+		}
 	}))
 	conn, err := nats.Connect(f.URL, options...)
 	if err != nil {

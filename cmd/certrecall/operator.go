@@ -31,6 +31,9 @@ func (o operatorFlag) check(s *settings) {
 // does not answer.
 const whoTimeout = time.Second
 
+// whoSubject is where a server tells a user its own name.
+const whoSubject = "$SYS.REQ.USER.INFO"
+
 // name gives the operator: as set, else the NATS user, else $USER.
 func (o operatorFlag) name(ctx context.Context, p *process, n session) (string, error) {
 	if o.Operator != "" {
@@ -57,7 +60,7 @@ func natsUser(ctx context.Context, n session) string {
 	}
 	ctx, cancel := context.WithTimeout(ctx, whoTimeout)
 	defer cancel()
-	m, err := n.conn.RequestWithContext(ctx, "$SYS.REQ.USER.INFO", nil)
+	m, err := n.conn.RequestWithContext(ctx, whoSubject, nil)
 	if err != nil {
 		return ""
 	}

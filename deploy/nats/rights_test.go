@@ -202,8 +202,7 @@ func TestEachRoleStaysInItsRole(t *testing.T) {
 	command := s.names.CommandSubject(messages.LaneRevoke, "soar")
 	for user, subjects := range map[string][]string{
 		"worker": { // it answers commands and sends none
-			command, "$JS.API.CONSUMER.CREATE.CERTRECALL_COMMANDS.mine", "$JS.API.CONSUMER.CREATE.CERTRECALL_EVENTS.mine",
-			"$JS.ACK.CERTRECALL_EVENTS.notifier.1.1.1.1.0", "$JS.API.CONSUMER.MSG.NEXT.CERTRECALL_EVENTS.notifier",
+			command, "$JS.API.CONSUMER.CREATE.CERTRECALL_COMMANDS.mine", "$JS.ACK.CERTRECALL_EVENTS.notifier.1.1.1.1.0",
 		},
 		"setup": { // it makes the streams and touches nothing in them
 			command, event, deadLetter, "$KV.CERTRECALL_ORDERS.order.1", "$KV.CERTRECALL_BUDGET.budget", "$KV.CERTRECALL_CONTROL.pause.revocations", "$O.CERTRECALL_RESULTS.C.x",

@@ -102,6 +102,13 @@ func rulesOf(n messages.Names, want, got jetstream.StreamConfig) []rule {
 				"its limit of messages a subject drops the oldest, silently", editIt + " (discard new per subject, or no such limit)"},
 			{got.AllowRollup, "it allows roll-ups, with which one producer removes the messages of others", editIt + " (no roll-ups)"},
 		}
+	case n.AuditStream():
+		return []rule{
+			{!slices.EqualFunc(want.Sources, got.Sources, sameSource), "it does not take what operators say, and nothing else, from the control bucket",
+				editIt + " (one source: " + want.Sources[0].Name + ", filter " + want.Sources[0].FilterSubject + ")"},
+			{!got.DenyDelete || !got.DenyPurge, "what operators said can be deleted or purged from it", moveAway},
+			{got.MaxMsgsPerSubject > 0, "it forgets what operators said earlier", editIt + " (no limit of messages per subject)"},
+		}
 	case bucketStream(n.OrdersBucket()), bucketStream(n.BudgetBucket()), bucketStream(n.ControlBucket()):
 		return []rule{
 			{got.MaxAge != 0, "its values age, and with them what certrecall must not forget", editIt + " (no age limit)"},
@@ -146,6 +153,10 @@ func checkConsumer(n messages.Names, stream string, want, got jetstream.Consumer
 		}
 	}
 	return nil
+}
+
+func sameSource(a, b *jetstream.StreamSource) bool {
+	return a.Name == b.Name && a.FilterSubject == b.FilterSubject && a.External == nil && b.External == nil && len(b.SubjectTransforms) == 0
 }
 
 func sorted(s []string) []string { return slices.Sorted(slices.Values(s)) }

@@ -36,6 +36,10 @@ const (
 	// deadLetterDuplicates covers a crash between a dead letter and its event.
 	deadLetterDuplicates = time.Hour
 
+	// statementHistory is how many statements of one operator on one thing the
+	// bucket keeps: what an allowance was worth at a moment is worked out from them.
+	statementHistory = 64
+
 	// pullExpiry is the longest a pull of a worker waits.
 	pullExpiry = 5 * time.Second
 )
@@ -61,6 +65,7 @@ func Spec(n messages.Names, replicas int) Topology {
 		events(n),
 		deadLetters(n),
 		commands(n),
+		audit(n), // behind the bucket that it sources
 	} {
 		c.Storage = jetstream.FileStorage
 		c.Replicas = replicas
@@ -154,7 +159,27 @@ func bucket(name, description string) jetstream.StreamConfig {
 func statements(n messages.Names) jetstream.StreamConfig {
 	c := bucket(n.ControlBucket(), "Statements of operators of certrecall: written by operators")
 	c.AllowRollup = false
+	c.MaxMsgsPerSubject = statementHistory
 	return c
+}
+
+// audit keeps every statement of every operator for good: the server itself
+// copies them from the bucket, where a later one takes the place of an earlier.
+func audit(n messages.Names) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:        n.AuditStream(),
+		Description: "What operators of certrecall have said, all of it",
+		Sources: []*jetstream.StreamSource{{
+			Name: bucketStream(n.ControlBucket()), FilterSubject: "$KV." + n.ControlBucket() + ".op.>",
+		}},
+		Retention:         jetstream.LimitsPolicy,
+		Discard:           jetstream.DiscardNew,
+		MaxMsgsPerSubject: -1,
+		MaxMsgSize:        -1,
+		DenyDelete:        true,
+		DenyPurge:         true,
+		AllowDirect:       true,
+	}
 }
 
 // objects is the stream of an object bucket, as the NATS clients make it.

@@ -94,8 +94,12 @@ func TestApplyCreatesWhatTheContractSays(t *testing.T) {
 		}),
 		"KV_CERTRECALL_CONTROL": with(func(a *asset) {
 			a.Subjects = []string{"$KV.CERTRECALL_CONTROL.>"}
-			a.MaxMsgsPerSubject = 1
+			a.MaxMsgsPerSubject = 64
 			a.DenyDelete, a.Direct = true, true
+			a.Duplicates = 2 * time.Minute
+		}),
+		"CERTRECALL_AUDIT": with(func(a *asset) { // sources what operators say
+			a.DenyDelete, a.DenyPurge, a.Direct = true, true, true
 			a.Duplicates = 2 * time.Minute
 		}),
 		"OBJ_CERTRECALL_RESULTS": with(func(a *asset) {
