@@ -106,7 +106,7 @@ func (w *Worker) Ready() Readiness {
 		return r
 	}
 	for _, closed := range w.gates.Reasons() {
-		r.Ready = r.Ready && closed.Gate != gate.KeyRefused
+		r.Ready = r.Ready && closed.Gate != gate.KeyRefused && closed.Gate != gate.NotPermitted
 		r.Reasons = append(r.Reasons, ReadyReason{Gate: string(closed.Gate), Since: closed.Since.UTC(), Detail: closed.Detail})
 	}
 	slices.SortFunc(r.Reasons, byGate)

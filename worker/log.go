@@ -73,6 +73,11 @@ func (w *Worker) count(lane messages.Lane, received time.Time, v verdict) {
 // gateChanged writes one line when a gate closes and one when it opens.
 func (w *Worker) gateChanged(r gate.Reason, closed bool) {
 	fields := []zap.Field{zap.String("gate", string(r.Gate)), zap.String("kind", kindLabel(r.Kind)), zap.String("detail", r.Detail)}
+	if closed && r.Gate == gate.Circuit {
+		// What stands may lead to an address that is dead: the next calls find out
+		// where DigiCert is now.
+		w.digicert.CloseIdleConnections()
+	}
 	if closed {
 		w.metrics.gateClosed.WithLabelValues(string(r.Gate), kindLabel(r.Kind)).Set(1)
 		w.log.Warn("gate closed: nothing is begun", fields...)

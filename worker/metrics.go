@@ -110,6 +110,9 @@ func (m *metrics) fill() {
 	for _, kind := range []gate.Kind{gate.Revocations, gate.Listings} {
 		m.gateClosed.WithLabelValues(string(gate.Paused), string(kind))
 	}
+	for _, kind := range []gate.Kind{gate.Revocations, gate.Listings, gate.Both} {
+		m.gateClosed.WithLabelValues(string(gate.NotPermitted), kindLabel(kind))
+	}
 	for _, name := range []gate.Name{gate.NotBefore, gate.Circuit, gate.KeyRefused} {
 		m.gateClosed.WithLabelValues(string(name), "all")
 	}

@@ -211,9 +211,9 @@ func (w *Worker) serve(ctx context.Context, wg *sync.WaitGroup) {
 	}
 }
 
-// probe is one neutral read: does DigiCert answer, and does it take the key?
-// It pays like every call, as one of the sweep does.
-func (w *Worker) probe(ctx context.Context) error {
+// probeAlone is one neutral read: does DigiCert answer, and does it take the
+// key? It pays like every call, as one of the sweep does.
+func (w *Worker) probeAlone(ctx context.Context) error {
 	return w.digicert.Reader(func(ctx context.Context, _ client.Operation) (client.Pass, error) {
 		return w.sweepPermit(ctx)
 	}).Probe(ctx)

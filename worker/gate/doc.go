@@ -23,10 +23,16 @@
 //   - [KeyRefused]: DigiCert refuses the key. A 401 or 403 to a command is only
 //     a suspicion: the neutral read decides (see [Gates.Judge]). While it is
 //     closed the probe goes out after 30 s, then twice as long each time up to
-//     5 min, and at once when the key changes.
+//     5 min, and at once when the key changes. A key that was never accepted,
+//     whatever was answered, lets nothing start.
+//   - [NotPermitted]: within minutes nearly everything of at least five
+//     different orders was refused for the same code of a 403: the trouble of the
+//     key or its account, not of the orders. It opens on trial after 30 s, then
+//     twice as long each time up to 5 min, and at once when the key changes; the
+//     next refusal closes it again, and a success ends it.
 //
 // Circuit and key share one probe, so that there is never more than one under
-// way. Commands stay in their stream while a gate is closed and burn nothing.
+// way; what it told one worker will do for all. Commands stay in their stream while a gate is closed and burn nothing.
 //
 // # Cancellations
 //
@@ -40,5 +46,5 @@
 // Everything that operators said is in the bucket and read again at the next
 // start. The rest is this process's own experience and is made anew: a worker
 // that starts into an outage needs three failed orders to learn of it, or, with
-// Config.ProbeFirst, one probe to learn of a refused key.
+// Config.ProbeFirst, one probe.
 package gate

@@ -32,10 +32,12 @@ const (
 	NotBefore  Name = "not-before"
 	Circuit    Name = "circuit"
 	KeyRefused Name = "key-refused"
+	// NotPermitted is a key that DigiCert takes, and refuses nearly everything.
+	NotPermitted Name = "not-permitted"
 )
 
 // Names lists every gate.
-func Names() []Name { return []Name{Paused, NotBefore, Circuit, KeyRefused} }
+func Names() []Name { return []Name{Paused, NotBefore, Circuit, KeyRefused, NotPermitted} }
 
 // Reason says why a gate is closed.
 type Reason struct {
@@ -55,11 +57,12 @@ type Config struct {
 	// has reconnected. nil = it is restored by its heartbeats alone, which
 	// takes up to 20 s.
 	Conn *nats.Conn
-	// Probe is the neutral read (client.Reader.Probe): no retries, no command.
-	Probe func(ctx context.Context) error
-	// ProbeFirst lets nothing start before one probe told whether DigiCert
-	// accepts the key, so that a wrong key costs one call and not one a slot.
-	// An unclear answer, DigiCert down for example, lets commands start.
+	// Probe is the neutral read (client.Reader.Probe): no retries, no command. An
+	// answer that somebody of the fleet got no longer than maxAge ago will do.
+	Probe func(ctx context.Context, maxAge time.Duration) error
+	// ProbeFirst lets nothing start before DigiCert has accepted the key once: a
+	// wrong key, a wrong address or an outage cost a probe now and then, and not
+	// a call a slot.
 	ProbeFirst bool
 	// KeyChanged carries a value when there is another key; nil = never.
 	KeyChanged <-chan struct{}
@@ -84,7 +87,9 @@ type Gates struct {
 	// turn is held while a gate changes and Changed is called, so that these
 	// calls come one by one and in order. Taken before mu.
 	turn    sync.Mutex
-	circuit circuit // owned by the holder of turn
+	circuit circuit       // owned by the holder of turn
+	mass    mass          // the same
+	trials  chan struct{} // there is another trial to wait for
 
 	mu       sync.Mutex
 	pending  map[string]Reason // what must happen before anything starts
@@ -118,7 +123,7 @@ func New(cfg Config) *Gates {
 		g.pending[keyUntried] = Reason{Gate: KeyRefused, Since: now, Detail: "the key has not been tried yet"}
 	}
 	g.excused = map[Kind]*meter{Revocations: newMeter(now), Listings: newMeter(now)}
-	g.circuit = newCircuit()
+	g.circuit, g.mass, g.trials = newCircuit(), newMass(), make(chan struct{}, 1)
 	g.probe = newProber(cfg.ProbeFirst)
 	return g
 }
@@ -130,6 +135,7 @@ func (g *Gates) Run(ctx context.Context) error {
 	wg.Go(func() { g.watch(ctx) })
 	wg.Go(func() { g.keepProbing(ctx) })
 	wg.Go(func() { g.followNotBefore(ctx) })
+	wg.Go(func() { g.followTrials(ctx) })
 	wg.Wait()
 	return nil
 }
@@ -238,6 +244,19 @@ func (g *Gates) started(condition string) {
 		delete(g.pending, condition)
 		g.wake()
 	}
+}
+
+// untried brings the reason of a condition of the start up to date, and reports
+// whether it still stands.
+func (g *Gates) untried(condition, detail string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r, ok := g.pending[condition]
+	if ok {
+		r.Detail = detail
+		g.pending[condition] = r
+	}
+	return ok
 }
 
 // wake lets every Wait look again. g.mu is held.

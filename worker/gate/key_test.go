@@ -145,9 +145,11 @@ func TestProbeFirst(t *testing.T) {
 		probe error
 		want  []Name
 	}{
-		"accepted":         {nil, nil},
-		"refused":          {failure(client.ClassKeyRefused), []Name{KeyRefused}},
-		"DigiCert is down": {failure(client.ClassUnavailable), nil},
+		"accepted":           {nil, nil},
+		"refused":            {failure(client.ClassKeyRefused), []Name{KeyRefused}},
+		"DigiCert is down":   {failure(client.ClassUnavailable), []Name{KeyRefused}},
+		"something in front": {&client.Error{Class: client.ClassUnavailable, Status: 302, Foreign: true}, []Name{KeyRefused}},
+		"throttled":          {failure(client.ClassThrottled), []Name{KeyRefused}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -155,9 +157,9 @@ func TestProbeFirst(t *testing.T) {
 				b := run(t, bucket(t, e.JetStream()), func(cfg *Config) {
 					probe := cfg.Probe
 					cfg.ProbeFirst = true
-					cfg.Probe = func(ctx context.Context) error {
+					cfg.Probe = func(ctx context.Context, maxAge time.Duration) error {
 						time.Sleep(2 * time.Second) // synctest
-						return probe(ctx)
+						return probe(ctx, maxAge)
 					}
 				})
 				b.setProbe(c.probe)

@@ -58,18 +58,21 @@ type prober struct {
 
 	mu         sync.Mutex
 	now        bool           // a probe is wanted at once
+	maxAge     time.Duration  // of an answer that will do then
 	underway   bool           // one is out, and answers for suspicions that come meanwhile
 	waiters    []chan verdict // of Judge, each with room for one
 	stopped    bool           // Run has ended
 	passed     time.Time      // when the last probe began that passed
 	keyRefused bool
+	firstDelay time.Duration // before the next probe of a key that was never accepted
 	keyDelay   time.Duration // before the next probe of a refused key
 	keyDue     time.Time     // zero = none
 	circuitDue time.Time     // zero = none
+	circuitAge time.Duration // of an answer that will do then
 }
 
 func newProber(first bool) prober {
-	return prober{wake: make(chan struct{}, 1), now: first, keyDelay: firstKeyDelay}
+	return prober{wake: make(chan struct{}, 1), now: first, maxAge: firstKeyDelay / 2, keyDelay: firstKeyDelay, firstDelay: firstCircuitDelay}
 }
 
 // nudge makes keepProbing look again.
@@ -113,6 +116,14 @@ func (g *Gates) Report(c client.Call) {
 		g.set(Reason{Gate: Circuit, Since: g.clock(), Detail: why}, true)
 		g.probeCircuitIn(g.circuit.nextDelay())
 	}
+	if k, why, change := g.mass.report(c, time.Now()); change {
+		if why != "" {
+			g.set(Reason{Gate: NotPermitted, Kind: k, Since: g.clock(), Detail: why}, true)
+			g.nudgeTrials()
+		} else {
+			g.set(Reason{Gate: NotPermitted, Kind: k}, false)
+		}
+	}
 	g.turn.Unlock()
 	if c.Class != client.ClassKeyRefused {
 		return
@@ -121,21 +132,24 @@ func (g *Gates) Report(c client.Call) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if _, ok := p.known(); !ok && !p.underway {
-		p.now = true
+		p.now, p.maxAge = true, fresh
 		p.nudge()
 	}
 }
 
 // Judge tells whose fault a refusal is. For a 401, or a 403 with the code of an
-// invalid key, it waits for one
-// neutral probe, shared by all who ask at the same time. If that is refused
-// too, the key is (true), and the gate is closed when Judge returns. If it
-// passes, the refusal was the command's own (false). If it tells neither, Judge
+// invalid key, it waits for one neutral probe, shared by all who ask at the
+// same time. If that is refused too, the key is (true), and the gate is closed
+// when Judge returns. A 403 for the code for which nearly everything is refused
+// is the key's too. If the probe passes, the refusal was the command's own (false). If it tells neither, Judge
 // returns the probe's error, and nothing is known. Any other error is the
 // command's own: false, at once.
 //
 // Judge waits until ctx ends; after the end of Run it fails at once.
 func (g *Gates) Judge(ctx context.Context, err error) (keyRefused bool, _ error) {
+	if g.excused403(err) {
+		return true, nil
+	}
 	if !suspicious(err) {
 		return false, nil
 	}
@@ -162,6 +176,16 @@ func (g *Gates) Judge(ctx context.Context, err error) (keyRefused bool, _ error)
 	case <-ctx.Done():
 		return false, fmt.Errorf("probing the key: %w", context.Cause(ctx))
 	}
+}
+
+func (g *Gates) excused403(err error) bool {
+	e, ok := errors.AsType[*client.Error](err)
+	if !ok || e.Class != client.ClassForbidden {
+		return false
+	}
+	g.turn.Lock()
+	defer g.turn.Unlock()
+	return g.mass.excuses(e.Code)
 }
 
 func suspicious(err error) bool {
@@ -194,8 +218,9 @@ func (g *Gates) keepProbing(ctx context.Context) {
 				continue
 			}
 			p.mu.Lock()
-			p.now, p.keyDelay = true, firstKeyDelay
+			p.now, p.maxAge, p.keyDelay = true, 0, firstKeyDelay
 			p.mu.Unlock()
+			g.openTrials(time.Now(), true)
 		case <-due:
 			g.probeOnce(ctx)
 		}
@@ -206,11 +231,12 @@ func (g *Gates) keepProbing(ctx context.Context) {
 func (g *Gates) probeOnce(ctx context.Context) {
 	p := &g.probe
 	p.mu.Lock()
+	maxAge := p.maxAgeNow(g.keyEverAccepted())
 	p.now, p.underway = false, true
 	p.mu.Unlock()
 	began := time.Now()
 	pctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	v := judge(g.cfg.Probe(pctx))
+	v := judge(g.cfg.Probe(pctx, maxAge))
 	cancel()
 	if ctx.Err() != nil {
 		return // our own end says nothing about DigiCert
@@ -232,13 +258,45 @@ func (g *Gates) probeOnce(ctx context.Context) {
 		g.set(Reason{Gate: KeyRefused}, false)
 	}
 	g.turn.Unlock()
-	g.started(keyUntried)
+	untried := false
+	if v.accepted || v.refused {
+		g.started(keyUntried) // a refused key has a gate of its own now
+	} else {
+		untried = g.untried(keyUntried, "DigiCert has not accepted the key yet: "+v.err.Error())
+	}
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.underway = false
+	if untried {
+		p.keyDue = time.Now().Add(p.firstDelay)
+		p.firstDelay = min(2*p.firstDelay, maxCircuitDelay)
+	}
 	p.judged(v, began)
 	p.answer(v)
+}
+
+// maxAgeNow is how old an answer of the fleet may be: the probes of all workers
+// together come hardly more often than those of one. p.mu is held.
+func (p *prober) maxAgeNow(accepted bool) time.Duration {
+	switch {
+	case p.now:
+		return p.maxAge
+	case len(p.waiters) > 0:
+		return fresh
+	case p.keyRefused:
+		return p.keyDelay / 4 // the delay was doubled already
+	case !accepted:
+		return p.firstDelay / 4
+	}
+	return p.circuitAge
+}
+
+func (g *Gates) keyEverAccepted() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, pending := g.pending[keyUntried]
+	return !pending
 }
 
 // judged notes what a probe told about the key, and when to ask again. p.mu is held.
@@ -269,7 +327,7 @@ func (g *Gates) probeCircuitIn(d time.Duration) {
 	p := &g.probe
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.circuitDue = time.Time{}
+	p.circuitDue, p.circuitAge = time.Time{}, d/2
 	if d > 0 {
 		p.circuitDue = time.Now().Add(d)
 	}

@@ -36,7 +36,7 @@ type bench struct {
 	start     time.Time
 }
 
-func (b *bench) probe(ctx context.Context) error {
+func (b *bench) probe(ctx context.Context, _ time.Duration) error {
 	b.mu.Lock()
 	b.probes = append(b.probes, time.Since(b.start))
 	err, d := b.probeErr, b.probeTime
@@ -146,6 +146,12 @@ func inBubble(t *testing.T, f func(t *testing.T, b *bench), options ...func(*Con
 		}
 		f(t, b)
 	})
+}
+
+// natstestBubble runs f with gates that have not opened yet.
+func natstestBubble(t *testing.T, f func(b *bench), options ...func(*Config)) {
+	t.Helper()
+	natstest.Bubble(t, func(t *testing.T, e *natstest.Env) { f(run(t, bucket(t, e.JetStream()), options...)) })
 }
 
 // failure is an error of the client.
