@@ -49,6 +49,7 @@ func (w *Worker) bury(ctx context.Context, l letter, problem messages.Error, eve
 			w.metrics.deadLetters.WithLabelValues(string(l.lane), string(problem.Type)).Inc()
 			return nil
 		}
+		w.metrics.storeFailed(storeDeadLetters)
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("storing a dead letter: %w", errors.Join(context.Cause(ctx), err))

@@ -35,7 +35,8 @@ type delivery struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	job *job // once decoded; for the log line
+	job  *job // once decoded; for the log line
+	hand *hand
 
 	mu      sync.Mutex
 	until   time.Time // the local deadline

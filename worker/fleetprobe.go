@@ -39,7 +39,7 @@ func (w *Worker) probe(ctx context.Context, maxAge time.Duration) error {
 	if err != nil {
 		return w.probeAlone(ctx)
 	}
-	keys, me := kv.JSON[probed](w.stores().Control), rand.Text()
+	keys, me := kv.JSON[probed](w.stores().Budget), rand.Text()
 	for {
 		e, err := keys.Get(ctx, name)
 		if err != nil && !errors.Is(err, kv.ErrUnreadable) {

@@ -22,6 +22,8 @@ func (w *Worker) handle(lane messages.Lane, msg jetstream.Msg, ackWait time.Dura
 		w.log.Error("a message without JetStream metadata was delivered", zap.String("lane", string(lane)), zap.Error(err))
 		return
 	}
+	d.hand = w.hands.take(d)
+	defer w.hands.release(d.hand)
 	leave, room := w.amongRetries(d)
 	if !room {
 		w.settle(d, verdict{do: again, delay: retryPause(d.deliveries), outcome: outcomeReturned, err: errRetriesFull, unended: true})
@@ -107,7 +109,8 @@ func (w *Worker) carry(d *delivery, s suspicion) verdict {
 	j := newJob(cmd)
 	j.from(d)
 	j.poisoned = s.poisoned
-	d.job = j
+	d.job, j.hand = j, d.hand
+	j.hand.carries(j)
 	wait, cancel := context.WithCancelCause(d.ctx)
 	defer cancel(nil)
 	stop := context.AfterFunc(w.pulling, func() { cancel(context.Cause(w.pulling)) })

@@ -45,23 +45,29 @@ type health struct {
 	pulse   time.Time
 }
 
-func (h *health) set(key, gate, detail string) {
+// set reports whether the reason is a new one.
+func (h *health) set(key, gate, detail string) (isNew bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.reasons == nil {
 		h.reasons = map[string]ReadyReason{}
 	}
 	since := time.Now().UTC()
-	if old, ok := h.reasons[key]; ok {
+	old, was := h.reasons[key]
+	if was {
 		since = old.Since
 	}
 	h.reasons[key] = ReadyReason{Gate: gate, Since: since, Detail: detail}
+	return !was
 }
 
-func (h *health) clear(key string) {
+// clear reports whether there was such a reason.
+func (h *health) clear(key string) (was bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	_, was = h.reasons[key]
 	delete(h.reasons, key)
+	return was
 }
 
 func (h *health) opened() {
@@ -136,7 +142,15 @@ func (w *Worker) setReady() {
 func (w *Worker) live() bool {
 	w.health.mu.Lock()
 	defer w.health.mu.Unlock()
-	return !w.health.open || w.health.pulse.IsZero() || time.Since(w.health.pulse) < livePatience
+	switch {
+	case !w.health.open || w.health.pulse.IsZero():
+		return true
+	case time.Since(w.health.pulse) >= livePatience:
+		return false
+	}
+	// A command that hangs does so by itself only where nothing else keeps it.
+	_, hangs := w.health.reasons[partHands]
+	return !hangs || len(w.health.reasons) > 1 || !w.cfg.Conn.IsConnected()
 }
 
 // Handler serves /livez, /readyz and /metrics.
@@ -144,7 +158,7 @@ func (w *Worker) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(rw http.ResponseWriter, _ *http.Request) {
 		if !w.live() {
-			http.Error(rw, "no progress for more than "+livePatience.String(), http.StatusServiceUnavailable)
+			http.Error(rw, "no progress: for more than "+livePatience.String()+" of the worker, or "+hungAfter.String()+" of a command; /readyz says which", http.StatusServiceUnavailable)
 			return
 		}
 		_, _ = rw.Write([]byte("ok\n"))
@@ -157,6 +171,6 @@ func (w *Worker) Handler() http.Handler {
 		}
 		_ = json.NewEncoder(rw).Encode(ready)
 	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(w.cfg.Registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(w.cfg.Registry, promhttp.HandlerOpts{EnableOpenMetrics: true}))
 	return mux
 }

@@ -65,7 +65,7 @@ func TestHealthEndpoints(t *testing.T) {
 			`certrecall_commands_total{lane="revoke",outcome="waiting"} 1`, `certrecall_commands_total{lane="revoke",outcome="revoked"} 1`,
 			`certrecall_digicert_calls_total{class="ok",operation="revoke-order"} 2`, `certrecall_approvals_waiting 1`, `certrecall_ready 1`,
 			`certrecall_budget_limit{window="1m0s"} 100`, `certrecall_queue_pending{lane="revoke"} 0`, `certrecall_gate_closed{gate="circuit",kind="all"} 0`,
-			`certrecall_build_info{`, `certrecall_dead_letters 0`, `certrecall_deadlines_missed_total 0`,
+			`certrecall_build_info{`, `certrecall_dead_letters_stored 0`, `certrecall_deadlines_missed_total 0`,
 		} {
 			if !strings.Contains(body, want) {
 				t.Errorf("/metrics lacks %s", want)

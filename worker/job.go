@@ -39,6 +39,9 @@ type job struct {
 	attempts int // calls of the listing endpoint; revocations count in the ledger
 	said     int // attempts, as the latest event about the command says
 	calls    time.Duration
+	// reads: it is a listing or a dry run, which changes nothing.
+	reads bool
+	hand  *hand // nil without a message
 	// wait ends when nothing new may begin: shutdown, or the end of the lease.
 	wait context.Context
 	// deadline is the local one of the message; zero is none.

@@ -36,6 +36,7 @@ func (w *Worker) list(ctx context.Context, d *delivery, j *job) verdict {
 // already, may it still be carried out, read, say.
 func (w *Worker) readOnly(ctx context.Context, d *delivery, j *job, read func(context.Context) (messages.Event, error)) verdict {
 	var err error
+	j.reads = true
 	if j.chain, err = w.readChain(ctx, j.cmd.Name()); err != nil {
 		return w.tryLater(j, err)
 	}

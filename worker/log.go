@@ -62,6 +62,7 @@ func (j *job) fields() []zap.Field {
 
 func (w *Worker) count(lane messages.Lane, received time.Time, v verdict) {
 	if v.do != done {
+		w.metrics.unacked.WithLabelValues(string(lane), v.outcome).Inc()
 		return
 	}
 	w.metrics.commands.WithLabelValues(string(lane), v.outcome).Inc()
@@ -73,6 +74,9 @@ func (w *Worker) count(lane messages.Lane, received time.Time, v verdict) {
 // gateChanged writes one line when a gate closes and one when it opens.
 func (w *Worker) gateChanged(r gate.Reason, closed bool) {
 	fields := []zap.Field{zap.String("gate", string(r.Gate)), zap.String("kind", kindLabel(r.Kind)), zap.String("detail", r.Detail)}
+	if r.By != "" {
+		fields = append(fields, zap.String("by", r.By))
+	}
 	if closed && r.Gate == gate.Circuit {
 		// What stands may lead to an address that is dead: the next calls find out
 		// where DigiCert is now.
@@ -105,6 +109,9 @@ func kindLabel(k gate.Kind) string {
 }
 
 func (w *Worker) reportBudget(i budget.Incident) {
+	if i.Kind == budget.OutOfReach {
+		w.metrics.storeFailed(storeBudget)
+	}
 	if i.Kind == budget.RecordBegun {
 		w.log.Info("the budget of calls begins anew", zap.Stringer("incident", i))
 		return

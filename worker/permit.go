@@ -17,7 +17,9 @@ func (w *Worker) permit(ctx context.Context, j *job) (budget.Permit, error) {
 		return budget.Permit{}, errGate{reason}
 	}
 	began := time.Now()
+	j.hand.awaits("a permit of the budget")
 	p, err := w.budget.Acquire(ctx, j.lane)
+	j.hand.does("what the permit was for")
 	if err != nil {
 		return p, err
 	}
@@ -26,7 +28,25 @@ func (w *Worker) permit(ctx context.Context, j *job) (budget.Permit, error) {
 		p.GiveBack()
 		return budget.Permit{}, errGate{reason}
 	}
+	if j.reads { // of a revocation the ledger has its say, see send
+		if e, stop := w.stoppedReading(j); stop {
+			p.GiveBack()
+			return budget.Permit{}, errEnded{e}
+		}
+	}
 	return p, nil
+}
+
+// listingPass counts a call of the listing endpoint that is begun on it.
+type listingPass struct {
+	budget.Permit
+	j *job
+}
+
+// GiveBack takes it back: the call was not begun.
+func (p listingPass) GiveBack() {
+	p.j.attempts--
+	p.Permit.GiveBack()
 }
 
 // reader is DigiCert without the operations that change anything, each of
@@ -41,6 +61,7 @@ func (w *Worker) reader(j *job) client.Reader {
 		}
 		if op == client.OpDuplicates && j.cmd.Action() == messages.ActionListDuplicates {
 			j.attempts++
+			return listingPass{p, j}, nil
 		}
 		return p, nil
 	})
@@ -102,5 +123,8 @@ func (w *Worker) observe(c client.Call) {
 		class = "ok"
 	}
 	w.metrics.calls.WithLabelValues(string(c.Op), class).Inc()
+	if c.Setup > 0 {
+		w.metrics.connecting.Observe(c.Setup.Seconds())
+	}
 	w.metrics.callSeconds.WithLabelValues(string(c.Op)).Observe(c.Duration.Seconds())
 }

@@ -75,6 +75,7 @@ func (w *Worker) say(ctx context.Context, j *job, e messages.Event) error {
 	}
 	j.said = e.Attempts
 	filter := w.cfg.Names.ChainSubject(e.Command())
+	j.hand.does("storing " + string(e.Name))
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		err := w.publish(ctx, &nats.Msg{Subject: subject, Header: header, Data: body},
 			jetstream.WithExpectLastSequenceForSubject(j.chain.last, filter), &j.chain.last)
@@ -92,6 +93,8 @@ func (w *Worker) say(ctx context.Context, j *job, e messages.Event) error {
 				continue
 			}
 		}
+		w.metrics.storeFailed(storeEvents)
+		j.hand.again(err)
 		select {
 		case <-ctx.Done():
 			return errors.Join(context.Cause(ctx), err)

@@ -23,6 +23,8 @@ func (w *Worker) watchQueues(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		w.health.beat()
+		w.lookAtHands()
+		w.lookAtStores(ctx)
 		if err := w.lookAtQueues(ctx); err != nil && ctx.Err() == nil {
 			w.log.Debug("what waits could not be read", zap.Error(err))
 		}
@@ -48,18 +50,26 @@ func (w *Worker) lookAtQueues(ctx context.Context) error {
 		w.metrics.budgetLeft.WithLabelValues(window).Set(float64(u.Left))
 		w.metrics.budgetLimit.WithLabelValues(window).Set(float64(u.Calls))
 	}
+	for _, lane := range messages.Lanes() {
+		w.metrics.slotsInUse.WithLabelValues(string(lane)).Set(float64(w.hands.count(lane)))
+	}
 	sweep, err := approvals.Latest(ctx, w.stores().Budget)
 	problems = append(problems, err)
 	if err == nil {
-		w.metrics.waiting.Set(float64(sweep.Waiting))
-		w.metrics.waitingOldest.Set(w.age(sweep.OldestSince))
-		w.metrics.deadlinesAtRisk.Set(float64(sweep.AtRisk))
-		w.metrics.deadlinesOver.Set(float64(sweep.Overdue))
+		w.metrics.waiting.set(float64(sweep.Waiting))
+		w.metrics.waitingOldest.set(w.age(sweep.OldestSince))
+		w.metrics.deadlinesAtRisk.set(float64(sweep.AtRisk))
+		w.metrics.deadlinesOver.set(float64(sweep.Overdue))
+		if swept := sweep.At; !swept.IsZero() {
+			w.metrics.sweepAge.set(w.age(swept))
+		} else {
+			w.metrics.sweepAge.set(w.age(w.since)) // nobody has swept since this worker began
+		}
 	}
 	dead, err := w.stores().DeadLetters.Info(ctx)
 	problems = append(problems, err)
 	if err == nil {
-		w.metrics.deadStored.Set(float64(dead.State.Msgs))
+		w.metrics.deadStored.set(float64(dead.State.Msgs))
 	}
 	return errors.Join(problems...)
 }
@@ -70,8 +80,8 @@ func (w *Worker) lookAtLane(ctx context.Context, lane messages.Lane) error {
 		return err
 	}
 	info := c.CachedInfo()
-	w.metrics.queuePending.WithLabelValues(string(lane)).Set(float64(info.NumPending))
-	w.metrics.queueAckPending.WithLabelValues(string(lane)).Set(float64(info.NumAckPending))
+	w.metrics.queuePending.set(float64(info.NumPending), string(lane))
+	w.metrics.queueAckPending.set(float64(info.NumAckPending), string(lane))
 	oldest := time.Time{}
 	if info.NumPending+uint64(info.NumAckPending) > 0 {
 		m, err := w.stores().Commands.GetMsg(ctx, 1, jetstream.WithGetMsgSubject(w.cfg.Names.LaneSubject(lane)))
@@ -82,7 +92,7 @@ func (w *Worker) lookAtLane(ctx context.Context, lane messages.Lane) error {
 			oldest = m.Time
 		}
 	}
-	w.metrics.queueOldest.WithLabelValues(string(lane)).Set(w.age(oldest))
+	w.metrics.queueOldest.set(w.age(oldest), string(lane))
 	return nil
 }
 

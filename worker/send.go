@@ -135,7 +135,8 @@ func (j *job) pastDeadline() bool {
 // end of the shutdown grace cuts it off.
 func (w *Worker) put(ctx context.Context, j *job) (client.Receipt, error) {
 	began := time.Now()
-	defer func() { j.calls += time.Since(began) }()
+	j.hand.does("the call that revokes")
+	defer func() { j.calls += time.Since(began); j.hand.does("what DigiCert answered") }()
 	body := client.Revocation{
 		Comments: j.cmd.Comments + j.cmd.Suffix(), Reason: string(j.cmd.RevocationReason), SkipApproval: j.cmd.SkipApproval,
 	}
@@ -155,6 +156,7 @@ func (w *Worker) record(ctx context.Context, e ledger.Entry, learnt func(*ledger
 	defer stop()
 	next, err := w.ledger.Update(ctx, e, func(r *ledger.Record) bool { learnt(r); return true })
 	if err != nil {
+		w.metrics.storeFailed(storeOrders)
 		w.log.Warn("what DigiCert answered could not be stored; it will be read back", fieldOrder(e.Order), fieldError(err))
 	}
 	return next

@@ -50,7 +50,11 @@ type Worker struct {
 	pulling context.Context
 
 	health health
-	hook   func(step) // tests stop the worker here
+	hands  hands
+	// silentStores counts the looks that a store left unanswered, by stream; of
+	// the one goroutine that looks.
+	silentStores map[string]int
+	hook         func(step) // tests stop the worker here
 }
 
 // New checks the configuration and prepares a worker. It starts nothing.
@@ -67,6 +71,7 @@ func New(cfg Config) (*Worker, error) {
 	w.metrics = newMetrics(cfg.Registry, cfg.Version)
 	w.poison = newPoison(w)
 	w.retries = map[messages.Lane]chan struct{}{}
+	w.silentStores = map[string]int{}
 	for _, lane := range messages.Lanes() {
 		w.retries[lane] = make(chan struct{}, max(cfg.Concurrency/2, 1))
 	}
@@ -80,7 +85,16 @@ func New(cfg Config) (*Worker, error) {
 	if w.digicert, err = client.New(d); err != nil {
 		return nil, err
 	}
+	w.metrics.watch(cfg.Registry, w)
 	return w, nil
+}
+
+// budgetStats are zero before the budget was opened.
+func (w *Worker) budgetStats() budget.Stats {
+	if w.opened.Load() == nil || w.budget == nil {
+		return budget.Stats{}
+	}
+	return w.budget.Stats()
 }
 
 func (w *Worker) stores() *streams.Stores { return w.opened.Load() }
@@ -182,7 +196,6 @@ func (w *Worker) tryOpen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.opened.Store(&stores)
 	w.since = w.clock.Now()
 	w.ledger = ledger.New(stores.Orders)
 	w.budget = budget.New(budget.Config{
@@ -192,6 +205,7 @@ func (w *Worker) tryOpen(ctx context.Context) error {
 		Control: stores.Control, Conn: w.cfg.Conn, Probe: w.probe, ProbeFirst: true, KeyChanged: w.cfg.KeyChanged, Now: w.clock.Now,
 		NotBefore: w.budget.NotBefore, NotBeforeChanged: w.budget.NotBeforeChanged(), Changed: w.gateChanged,
 	})
+	w.opened.Store(&stores) // last: what reads it may use what is above
 	return nil
 }
 

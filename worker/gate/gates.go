@@ -44,7 +44,8 @@ type Reason struct {
 	Gate   Name
 	Kind   Kind      // what it holds back
 	Since  time.Time // when it closed; for a pause, when the operator gave it
-	Detail string    // one line for people; never a secret
+	Detail string    // one line for people; never a secret, nor anybody's name
+	By     string    // who gave a pause
 }
 
 func (r Reason) holds(k Kind) bool { return r.Kind == Both || k == Both || r.Kind == k }
@@ -221,7 +222,8 @@ func (g *Gates) set(r Reason, closed bool) {
 	before, was := g.closed[id]
 	switch {
 	case closed && was:
-		g.closed[id] = Reason{r.Gate, r.Kind, before.Since, r.Detail}
+		r.Since = before.Since
+		g.closed[id] = r
 	case closed:
 		g.closed[id] = r
 	case was:

@@ -99,7 +99,7 @@ func (g *Gates) heard(change func()) {
 	g.mu.Unlock()
 	for _, k := range []Kind{Revocations, Listings} {
 		p, paused := said.pause(k)
-		g.set(Reason{Gate: Paused, Kind: k, Since: p.At, Detail: fmt.Sprintf("%s paused by %s: %s", k, p.By, p.Reason)}, paused)
+		g.set(Reason{Gate: Paused, Kind: k, Since: p.At, By: p.By, Detail: fmt.Sprintf("%s paused: %s", k, p.Reason)}, paused)
 	}
 	g.started(controlUnread)
 }
