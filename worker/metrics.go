@@ -37,7 +37,7 @@ type metrics struct {
 	redeliveries    *prometheus.CounterVec // lane
 	protectedBroken prometheus.Gauge
 	protectedOrders prometheus.Gauge
-	protectedShrunk prometheus.Gauge
+	protectedGone   prometheus.Counter
 	unacked         *prometheus.CounterVec // lane, outcome
 	storeFailures   *prometheus.CounterVec // store
 	slotsInUse      *prometheus.GaugeVec   // lane
@@ -93,7 +93,7 @@ func newMetrics(r prometheus.Registerer, version string) *metrics {
 		redeliveries:    counter("redeliveries_total", "Deliveries above the first.", "lane"),
 		protectedBroken: gauge("protected_orders_broken", "1 while the file of protected orders cannot be read and the last good one is in force."),
 		protectedOrders: gauge("protected_orders", "Orders that this worker never revokes."),
-		protectedShrunk: gauge("protected_orders_shrunk", "1 while the file of protected orders holds fewer orders than those in force, and is not taken over yet."),
+		protectedGone:   prometheus.NewCounter(prometheus.CounterOpts{Namespace: "certrecall", Name: "protected_orders_removed_total", Help: "Orders that were taken out of the file of protected orders while this worker ran."}),
 		unacked:         counter("deliveries_unacked_total", "Deliveries that this worker gave back or lost: retry, returned, lost, panic.", "lane", "outcome"),
 		storeFailures:   counter("store_failures_total", "Writes to a stream or bucket that failed and are tried again.", "store"),
 		slotsInUse:      gauges("slots_in_use", "Commands that this worker has in hand.", "lane"),
@@ -101,7 +101,7 @@ func newMetrics(r prometheus.Registerer, version string) *metrics {
 		sweepAge:        fresh("sweep_age_seconds", "Since the latest sweep of the fleet over waiting commands ended."),
 		ready:           gauge("ready", "1 while /readyz is 200."),
 	}
-	r.MustRegister(m.deadlinesMissed, m.connecting)
+	r.MustRegister(m.deadlinesMissed, m.connecting, m.protectedGone)
 	m.fill()
 	build := gauges("build_info", "1, with the build in its labels.", "version", "goversion", "revision")
 	build.WithLabelValues(version, runtime.Version(), revision()).Set(1)

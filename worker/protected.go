@@ -29,8 +29,17 @@ const maxProtectedFile = 16 << 20
 type protectedOrders struct {
 	path   string
 	orders atomic.Pointer[map[int64]string]
-	sum    [sha256.Size]byte
 	broken string
+
+	// The file as it is in force, and as the latest look found it.
+	content []byte
+	seen    [sha256.Size]byte
+}
+
+// change is what a look at the file came to.
+type change struct {
+	taken          bool // another file is in force now
+	added, removed int  // orders
 }
 
 // newProtectedOrders reads the file; "" is none. A file that cannot be read is
@@ -41,9 +50,16 @@ func newProtectedOrders(path string) (*protectedOrders, error) {
 	if path == "" {
 		return p, nil
 	}
-	if _, err := p.load(); err != nil {
+	content, err := p.read()
+	if err != nil {
 		return nil, fmt.Errorf("protected orders: %w", err)
 	}
+	orders, err := parseProtected(content)
+	if err != nil {
+		return nil, fmt.Errorf("protected orders: %s: %w", path, err)
+	}
+	p.content, p.seen = content, sha256.Sum256(content)
+	p.orders.Store(&orders)
 	return p, nil
 }
 
@@ -59,31 +75,61 @@ func (p *protectedOrders) reason(order int64) (string, bool) {
 	return why, protected
 }
 
-// load takes the file over if its content changed and all of it can be read.
-func (p *protectedOrders) load() (changed bool, err error) {
+func (p *protectedOrders) read() ([]byte, error) {
 	f, err := os.Open(p.path)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	defer func() { _ = f.Close() }()
 	content, err := io.ReadAll(io.LimitReader(f, maxProtectedFile+1))
 	if err != nil {
-		return false, fmt.Errorf("reading %s: %w", p.path, err)
+		return nil, fmt.Errorf("reading %s: %w", p.path, err)
 	}
 	if len(content) > maxProtectedFile {
-		return false, fmt.Errorf("%s is larger than %d bytes", p.path, maxProtectedFile)
+		return nil, fmt.Errorf("%s is larger than %d bytes", p.path, maxProtectedFile)
+	}
+	return content, nil
+}
+
+// load takes the file over if its content changed, two looks in a row found
+// the same, and all of it can be read: a file that is being written is nobody's
+// word. One that protects nothing any more, or that was cut in the middle of a
+// line, is never taken over while the worker runs.
+func (p *protectedOrders) load() (change, error) {
+	content, err := p.read()
+	if err != nil {
+		return change{}, err
 	}
 	sum := sha256.Sum256(content)
-	if sum == p.sum {
-		return false, nil
+	before := p.seen
+	p.seen = sum
+	if sum != before || bytes.Equal(content, p.content) {
+		return change{}, nil
 	}
 	orders, err := parseProtected(content)
-	if err != nil {
-		return false, fmt.Errorf("%s: %w", p.path, err)
+	old := *p.orders.Load()
+	switch {
+	case err != nil:
+		return change{}, fmt.Errorf("%s: %w", p.path, err)
+	case len(orders) == 0 && len(old) > 0:
+		return change{}, fmt.Errorf("%s protects no order any more: if that is meant, restart the workers", p.path)
+	case len(content) > 0 && content[len(content)-1] != '\n' && bytes.HasPrefix(p.content, content):
+		return change{}, fmt.Errorf("%s is cut off in the middle of a line", p.path)
 	}
-	p.sum = sum
+	c := change{taken: true}
+	for order := range orders {
+		if _, was := old[order]; !was {
+			c.added++
+		}
+	}
+	for order := range old {
+		if _, is := orders[order]; !is {
+			c.removed++
+		}
+	}
+	p.content = content
 	p.orders.Store(&orders)
-	return true, nil
+	return c, nil
 }
 
 func parseProtected(content []byte) (map[int64]string, error) {
@@ -132,10 +178,20 @@ func (w *Worker) watchProtected(ctx context.Context) error {
 			p.broken = err.Error()
 			w.metrics.protectedBroken.Set(1)
 			w.log.Error("the file of protected orders is broken; the last good one stays in force", zap.Error(err), zap.Int("orders", len(*p.orders.Load())))
-		case err == nil && (changed || p.broken != ""):
+		case err == nil && changed.removed > 0:
+			w.metrics.protectedGone.Add(float64(changed.removed))
+			w.log.Warn("orders were taken out of the file of protected orders: they can be revoked now",
+				zap.Int("removed", changed.removed), zap.Int("added", changed.added), zap.Int("orders", len(*p.orders.Load())))
+		case err == nil && changed.taken:
+			w.log.Info("protected orders read", zap.Int("added", changed.added), zap.Int("orders", len(*p.orders.Load())))
+		}
+		if err == nil && (changed.taken || p.broken != "" && p.inForce()) {
 			p.broken = ""
 			w.metrics.protectedBroken.Set(0)
-			w.log.Info("protected orders read", zap.Int("orders", len(*p.orders.Load())))
 		}
+		w.metrics.protectedOrders.Set(float64(len(*p.orders.Load())))
 	}
 }
+
+// inForce reports whether the latest look found the file that is in force.
+func (p *protectedOrders) inForce() bool { return p.seen == sha256.Sum256(p.content) }

@@ -78,6 +78,7 @@ func New(cfg Config) (*Worker, error) {
 	if w.protected, err = newProtectedOrders(cfg.ProtectedOrders); err != nil {
 		return nil, err
 	}
+	w.metrics.protectedOrders.Set(float64(len(*w.protected.orders.Load())))
 	d := cfg.DigiCert
 	d.CallTimeout = cfg.CallTimeout
 	d.Observe = w.observe
