@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,14 +14,13 @@ const (
 	maxReadiness  = 64 << 10 // bytes
 )
 
-var errNotReady = errors.New("the worker is not ready: see above")
-
-// healthcheck asks the worker that runs on this machine for /readyz and prints
-// what it says: the health check of a container without a shell.
-func (c *workerCmd) healthcheck(ctx context.Context, p *process) error {
-	host, port, err := net.SplitHostPort(c.HTTPAddr)
+// healthcheck asks the program that runs on this machine for /readyz and prints
+// what it says: the health check of a container without a shell. flag names the
+// setting that holds the address, what the program.
+func healthcheck(ctx context.Context, p *process, flag, addr, what string) error {
+	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
-		return usageError{fmt.Sprintf("--http-addr (CERTRECALL_HTTP_ADDR): %v; set host:port, as :8080", err)}
+		return usageError{fmt.Sprintf("%s: %v; set host:port, as :8080", flag, err)}
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "localhost" // it listens on every address
@@ -31,19 +29,19 @@ func (c *workerCmd) healthcheck(ctx context.Context, p *process) error {
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", nil)
 	if err != nil {
-		return usageError{fmt.Sprintf("--http-addr (CERTRECALL_HTTP_ADDR): %v; set host:port, as :8080", err)}
+		return usageError{fmt.Sprintf("%s: %v; set host:port, as :8080", flag, err)}
 	}
 	direct := &http.Transport{DisableKeepAlives: true} // never by a proxy
 	answer, err := direct.RoundTrip(r)
 	if err != nil {
-		return fmt.Errorf("asking the worker at --http-addr %s: %w", c.HTTPAddr, err)
+		return fmt.Errorf("asking the %s at --http-addr %s: %w", what, addr, err)
 	}
 	defer answer.Body.Close()
 	if _, err := io.Copy(p.stdout, io.LimitReader(answer.Body, maxReadiness)); err != nil {
-		return fmt.Errorf("reading the answer of the worker: %w", err)
+		return fmt.Errorf("reading the answer of the %s: %w", what, err)
 	}
 	if answer.StatusCode != http.StatusOK {
-		return errNotReady
+		return fmt.Errorf("the %s is not ready: see above", what)
 	}
 	return nil
 }

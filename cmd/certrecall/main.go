@@ -20,16 +20,18 @@ var version = "dev"
 
 // cli is the command line: one field a subcommand.
 type cli struct {
-	Worker  workerCmd  `cmd:"" help:"Take commands from NATS, call DigiCert, publish events."`
-	Setup   setupCmd   `cmd:"" help:"Create the streams, consumers and buckets that are absent, and check the others."`
-	Submit  submitCmd  `cmd:"" help:"Send commands: revoke orders, or list their duplicates."`
-	Status  statusCmd  `cmd:"" help:"Tell where things stand, or where an incident, a command or an order does."`
-	Watch   watchCmd   `cmd:"" help:"Follow an incident, or everything, until all is final."`
-	Cancel  cancelCmd  `cmd:"" help:"Cancel what was not sent to DigiCert yet, by incident, source, command or order."`
-	DLQ     dlqCmd     `cmd:"" name:"dlq" help:"Look at dead letters, send them again, or drop them."`
-	Pause   pauseCmd   `cmd:"" help:"Stop revocations, listings or both, in every worker."`
-	Resume  resumeCmd  `cmd:"" help:"End a pause."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Worker     workerCmd     `cmd:"" help:"Take commands from NATS, call DigiCert, publish events."`
+	Setup      setupCmd      `cmd:"" help:"Create the streams, consumers and buckets that are absent, and check the others."`
+	Submit     submitCmd     `cmd:"" help:"Send commands: revoke orders, or list their duplicates."`
+	Status     statusCmd     `cmd:"" help:"Tell where things stand, or where an incident, a command or an order does."`
+	Watch      watchCmd      `cmd:"" help:"Follow an incident, or everything, until all is final."`
+	Cancel     cancelCmd     `cmd:"" help:"Cancel what was not sent to DigiCert yet, by incident, source, command or order."`
+	DLQ        dlqCmd        `cmd:"" name:"dlq" help:"Look at dead letters, send them again, or drop them."`
+	Pause      pauseCmd      `cmd:"" help:"Stop revocations, listings or both, in every worker."`
+	Resume     resumeCmd     `cmd:"" help:"End a pause."`
+	Gateway    gatewayCmd    `cmd:"" help:"Take commands over HTTP, and deliver events as webhooks."`
+	Deliveries deliveriesCmd `cmd:"" help:"Look at the deliveries of the gateway, switch one on again, or send its events once more."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 
 // Exit codes.

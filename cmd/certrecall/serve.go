@@ -20,6 +20,11 @@ const (
 
 // serve answers HTTP on the listener until ctx ends; it closes the listener.
 func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
+	return serveUntil(ctx, listener, handler, closeTimeout)
+}
+
+// serveUntil is serve for requests that have the grace to end, once ctx has.
+func serveUntil(ctx context.Context, listener net.Listener, handler http.Handler, grace time.Duration) error {
 	server := &http.Server{
 		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout,
 		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
@@ -27,7 +32,7 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 	closed := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(closed)
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 		defer cancel()
 		if server.Shutdown(ctx) != nil {
 			_ = server.Close()

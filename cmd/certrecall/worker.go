@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/mattn/go-isatty"
-	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.uber.org/zap"
@@ -63,7 +62,7 @@ Examples:
 // Run works until the context ends.
 func (c *workerCmd) Run(ctx context.Context, p *process) error {
 	if c.Healthcheck {
-		return c.healthcheck(ctx, p)
+		return healthcheck(ctx, p, p.settings().name("http-addr"), c.HTTPAddr, "worker")
 	}
 	set, err := c.settings(p)
 	if err != nil {
@@ -77,7 +76,7 @@ func (c *workerCmd) Run(ctx context.Context, p *process) error {
 	for _, warning := range set.warnings {
 		log.Warn(warning)
 	}
-	conn, err := c.connect(set, log)
+	conn, err := c.connect(set.nats, log)
 	if err != nil {
 		return err
 	}
@@ -128,38 +127,6 @@ func together(ctx context.Context, work func(context.Context) error, servants ..
 	release()
 	all.Wait()
 	return errors.Join(append(failures, err)...)
-}
-
-// connect gives a connection that need not be there yet: the worker waits for
-// NATS, and /readyz tells.
-func (c *workerCmd) connect(set workerSettings, log *zap.Logger) (*nats.Conn, error) {
-	said := "" // of the last failed attempt; the client makes its callbacks one after another
-	log = log.With(zap.String("nats_url", c.redacted()))
-	connected := func(conn *nats.Conn) {
-		said = ""
-		log.Info("connected to NATS", zap.String("server", conn.ConnectedServerName()))
-	}
-	options := append(set.nats, nats.RetryOnFailedConnect(true), nats.ConnectHandler(connected), nats.ReconnectHandler(connected),
-		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
-			if err != nil && err.Error() != said {
-				said = err.Error()
-				log.Warn("NATS cannot be reached; trying again until it answers", zap.Error(err))
-			}
-		}),
-		nats.DisconnectErrHandler(func(conn *nats.Conn, err error) {
-			if !conn.IsClosed() {
-				log.Warn("lost the connection to NATS; trying again until it answers", zap.Error(err))
-			}
-		}),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			log.Warn("NATS reports a problem", zap.Error(err))
-		}),
-	)
-	conn, err := nats.Connect(c.URL, options...)
-	if err != nil {
-		return nil, fmt.Errorf("preparing the connection to NATS at %s: %w", c.redacted(), err)
-	}
-	return conn, nil
 }
 
 // watchKey reads the key file anew when it changes, and says once when it can
