@@ -22,7 +22,10 @@ type devCmd struct {
 	Host          string `name:"host" default:"127.0.0.1" help:"Address that everything listens on."`
 	NATSPort      uint16 `name:"nats-port" default:"4222" help:"Port of NATS; if it is taken, a free one."`
 	HTTPPort      uint16 `name:"http-port" default:"8080" help:"Port of the worker's /livez, /readyz and /metrics; if it is taken, a free one."`
+	GatewayPort   uint16 `name:"gateway-port" default:"8082" help:"Port of the gateway for HTTP; if it is taken, a free one."`
 	SimulatorPort uint16 `name:"simulator-port" default:"8090" help:"Port of the simulated DigiCert; if it is taken, a free one."`
+
+	Webhook string `name:"webhook" placeholder:"URL" help:"Deliver all events to this address, signed with the printed secret."`
 
 	AutoDecide   time.Duration `name:"auto-decide" default:"4s" help:"Requests are decided after this: approved, or rejected for order ids ending in 9. 0s is never."`
 	Latency      time.Duration `name:"latency" default:"150ms" help:"Delay of every answer of the simulated DigiCert."`

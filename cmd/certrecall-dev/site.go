@@ -58,7 +58,11 @@ func (s *site) work(ctx context.Context, js jetstream.JetStream, crew *crew) err
 	if err != nil {
 		return fmt.Errorf("listening for --http-port: %w", err)
 	}
-	s.introduce(health.Addr())
+	door, err := s.openGateway(ctx, crew)
+	if err != nil {
+		return err
+	}
+	s.introduce(health.Addr(), door)
 	crew.goes(func(ctx context.Context) error { return serve(ctx, health, w.Handler()) })
 	crew.goes(func(ctx context.Context) error { return newPrinter(s.p.stdout, s.names).follow(ctx, js, s.seen) })
 	if s.Samples {
