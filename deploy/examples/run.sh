@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the examples against certrecall-dev and checks what they say: JavaScript and Go as producers and consumers, and
-# the bridge with a ticketing system of a few lines. Free ports, a store of its own, nothing left behind.
+# the gateway with what other tools send and a receiver that verifies. Free ports, a store of its own, nothing left behind.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
@@ -30,10 +30,26 @@ until_found() {
 go build -o "$work/" ./cmd/certrecall-dev ./deploy/examples/go/submit ./deploy/examples/go/events
 (cd deploy/examples/javascript && npm ci --silent --no-audit --no-fund)
 
-"$work/certrecall-dev" --store-dir "$work/store" --nats-port 0 --http-port 0 --simulator-port 0 --auto-decide 1s >"$work/dev.log" 2>&1 &
+mkdir -p "$work/store/gateway"
+SECRET=whsec_$(head -c 32 /dev/urandom | base64 -w 0)
+printf %s "$SECRET" >"$work/store/gateway/webhook"
+(cd deploy/examples/javascript && SECRET=$SECRET PORT=0 exec node receiver.mjs >"$work/receiver.log" 2>&1) &
+started+=($!)
+receiver_port=$(until_found 'port [0-9]+' "$work/receiver.log")
+"$work/certrecall-dev" --store-dir "$work/store" --nats-port 0 --http-port 0 --simulator-port 0 --gateway-port 0 --auto-decide 1s \
+  --webhook "http://127.0.0.1:${receiver_port##* }/" >"$work/dev.log" 2>&1 &
 started+=($!)
 NATS_URL=$(until_found 'nats://[0-9.:]+' "$work/dev.log")
-export NATS_URL
+export NATS_URL SECRET
+GATEWAY=$(until_found 'http://[0-9.:]+/openapi' "$work/dev.log")
+GATEWAY=${GATEWAY%/openapi}
+TOKEN=$(until_found 'bearer token [A-Za-z0-9_-]+' "$work/dev.log")
+export TOKEN=${TOKEN##* }
+post_json() { # post_json LANE BODY
+  node -e '
+    fetch(process.argv[1], { method: "POST", headers: { Authorization: "Bearer " + process.env.TOKEN, "Content-Type": "application/json" }, body: process.argv[2] })
+      .then(async (answer) => console.log(answer.status, await answer.text()));' "$GATEWAY/v1/commands/$1" "$2"
+}
 
 echo "== JavaScript"
 cd deploy/examples/javascript
@@ -48,27 +64,28 @@ echo "== Go"
 started+=($!)
 until_found 'revoked: order 4712, command go-1.*INC-4711' "$work/go.log"
 
-echo "== bridge for HTTP"
-node -e '
-  require("http").createServer((request, response) => {
-    request.on("data", (chunk) => process.stdout.write(chunk)).on("end", () => { console.log(); response.end(); });
-  }).listen(0, "127.0.0.1", function () { console.log("tickets at " + this.address().port); });
-' >"$work/tickets.log" 2>&1 &
-started+=($!)
-ticket_port=$(until_found 'tickets at [0-9]+' "$work/tickets.log")
-export BRIDGE_TOKEN=example-token TICKET_URL=http://127.0.0.1:${ticket_port##* }/
-PORT=0 node bridge.mjs >"$work/bridge.log" 2>&1 &
-started+=($!)
-bridge_port=$(until_found 'port [0-9]+' "$work/bridge.log")
-bridge=http://127.0.0.1:${bridge_port##* }/revocations
-post() { node -e '
-  fetch(process.argv[1], { method: "POST", headers: { Authorization: "Bearer " + process.argv[2] }, body: process.argv[3] })
-    .then(async (answer) => console.log(answer.status, await answer.text()));' "$bridge" "$@"; }
-ticket='{"ticket": "INC-7", "order_id": 4713, "comments": "replaced", "reason": "superseded"}'
-[[ $(post wrong-token "$ticket") == 401* ]] || fail "the bridge takes a wrong token"
-[[ $(post example-token 'no json') == 400* ]] || fail "the bridge takes nonsense"
-[[ $(post example-token "$ticket") == '202 {"command":"INC-7-4713"}' ]] || fail "the bridge takes no revocation"
-until_found '\{"ticket":"INC-7","event":"revoked","final":true,"order_id":4713' "$work/tickets.log"
+echo "== gateway: every recipe, alerts, and events verified by another library"
+cd ..
+recipe() { # recipe FILE sends what the tool would send, and prints the answer
+  node gateway/send.mjs "$GATEWAY" "$1"
+}
+answer=$(recipe gateway/curl.http)
+[[ $answer == '202 {"command":"web/INC-4711/INC-4711-1"'* ]] || fail "curl.http: $answer"
+for file in gateway/*.http; do
+  answer=$(BASIC=scripts:example-password HUB_SECRET=example-hub-secret-of-32-characters recipe "$file")
+  case $file in
+  */servicenow.http | */hub.http) [[ $answer == 401* ]] || fail "$file, whose credential certrecall-dev does not know: $answer" ;;
+  *) [[ $answer == '202 {"command":"web/'* ]] || fail "$file: $answer" ;;
+  esac
+done
+commands=$(node gateway/alerts.mjs <gateway/alerts.json)
+[[ $commands == '{"id":"alert-b4f7d6a1c2e3f405-1772935200000","order_id":"4718"'* ]] || fail "alerts: $commands"
+answer=$(post_json list-duplicates "$commands")
+[[ $answer == '202 {"command":"web/alert-b4f7d6a1c2e3f405-1772935200000"'* ]] || fail "alerts: $answer"
+answer=$(post_json revoke '{"id":"x","order_id":1,"comments":"x","skip_aproved":true}')
+[[ $answer == 400*'"field":"skip_aproved"'* ]] || fail "a misspelt field: $answer"
+until_found '"type":"certrecall.revoked.v1","subject":"order/4711","data":\{"command_id":"INC-4711-1"' "$work/receiver.log"
+cd javascript
 
 echo "== Python compiles"
 if command -v python3 >/dev/null; then
