@@ -59,7 +59,7 @@ func TestEveryPartSurvivesTheLossOfAnyKey(t *testing.T) {
 				w.waitFor("soar", "waits", messages.EventRevokeRequested, time.Minute)
 				w.pass(2 * time.Minute)
 				lost := 0
-				for _, bucket := range []string{w.names.ControlBucket(), w.names.OrdersBucket()} {
+				for _, bucket := range []string{w.names.BudgetBucket(), w.names.ControlBucket(), w.names.OrdersBucket()} {
 					kv, err := w.js.KeyValue(t.Context(), bucket)
 					if err != nil {
 						t.Fatal(err)

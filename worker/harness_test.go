@@ -149,10 +149,20 @@ type said struct {
 	data map[string]any
 }
 
-// events reads everything that was said to source about id, in order.
+// events reads everything that was said to source about id, in order. An id of
+// an incident is written INC-1/a.
 func (w *world) events(source, id string) []said {
 	w.t.Helper()
-	return w.read(w.names.ChainSubject(messages.CommandName{Source: source, ID: id}))
+	return w.read(w.names.ChainSubject(w.named(source, id)))
+}
+
+func (w *world) named(source, id string) messages.CommandName {
+	w.t.Helper()
+	name, err := messages.ParseCommandName(source + "/" + id)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return name
 }
 
 func (w *world) read(filter string) []said {

@@ -43,7 +43,7 @@ func TestLargeListGoesToTheObjectBucket(t *testing.T) {
 		if string(got) != list || o.Size != int64(len(list)) || o.Digest != "SHA-256="+base64.URLEncoding.EncodeToString(sum[:]) {
 			t.Errorf("object of %d bytes, said %+v, want %d bytes", len(got), o, len(list))
 		}
-		if want := fmt.Sprintf("cli.l.%x", sum); o.Name != want {
+		if want := fmt.Sprintf("cli.-.l.%x", sum); o.Name != want {
 			t.Errorf("named %s, want %s", o.Name, want)
 		}
 		w.quiet()

@@ -19,7 +19,7 @@ func (w *world) wantFailure(source, id string, want messages.ErrorType, patience
 		w.t.Errorf("%s/%s fails with %v, want %s", source, id, e.data["error"], want)
 	}
 	for _, m := range w.deadLetters() {
-		if s := m.Header.Get("certrecall-event-subject"); strings.Contains(s, "."+source+".") && strings.HasSuffix(s, "."+id) {
+		if strings.HasSuffix(m.Header.Get("certrecall-event-subject"), "."+w.named(source, id).Key()) {
 			if got := m.Header.Get("certrecall-error-type"); got != string(want) {
 				w.t.Errorf("the dead letter of %s/%s says %s", source, id, got)
 			}

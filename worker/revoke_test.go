@@ -26,7 +26,7 @@ func TestRevocationWaitsAndIsApproved(t *testing.T) {
 	inWorld(t, digicertsim.Options{}, func(t *testing.T, w *world) {
 		w.start()
 		w.publish(messages.LaneRevoke, "soar", revocation("a", 4711, fields{"incident": "INC-1", "context": fields{"ticket": 7}}))
-		requested := w.waitFor("soar", "a", messages.EventRevokeRequested, time.Second)
+		requested := w.waitFor("soar", "INC-1/a", messages.EventRevokeRequested, time.Second)
 		if requested.RequestID == 0 || requested.Status != "pending" || requested.Already || requested.Attempts != 1 {
 			t.Errorf("revoke-requested says %v", requested.data)
 		}
@@ -34,17 +34,17 @@ func TestRevocationWaitsAndIsApproved(t *testing.T) {
 		if len(calls) != 1 {
 			t.Fatalf("%d PUTs", len(calls))
 		}
-		if want := `{"comments":"INC-1: key leaked [certrecall soar/a]","revocation_reason":"keyCompromise"}`; calls[0].Body != want {
+		if want := `{"comments":"INC-1: key leaked [certrecall soar/INC-1/a]","revocation_reason":"keyCompromise"}`; calls[0].Body != want {
 			t.Errorf("body %s, want %s", calls[0].Body, want)
 		}
 		if err := w.sim.Approve(requested.RequestID); err != nil {
 			t.Fatal(err)
 		}
-		revoked := w.waitFor("soar", "a", messages.EventRevoked, 2*time.Minute)
+		revoked := w.waitFor("soar", "INC-1/a", messages.EventRevoked, 2*time.Minute)
 		if revoked.RequestID != requested.RequestID || revoked.Status != "approved" || revoked.Already || revoked.Attempts != 1 || revoked.RevocationReason != "keyCompromise" {
 			t.Errorf("revoked says %v", revoked.data)
 		}
-		wantEvents(t, w.events("soar", "a"), messages.EventRevokeAccepted, messages.EventRevokeRequested, messages.EventRevoked)
+		wantEvents(t, w.events("soar", "INC-1/a"), messages.EventRevokeAccepted, messages.EventRevokeRequested, messages.EventRevoked)
 		w.pass(time.Second)
 		w.quiet()
 	})

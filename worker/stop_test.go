@@ -95,12 +95,12 @@ func TestCancelledBeforeAnythingIsSent(t *testing.T) {
 		if err := gate.Resume(t.Context(), w.control(), gate.Both, gate.Order{By: "operator", Reason: "seen"}); err != nil {
 			t.Fatal(err)
 		}
-		e := w.waitFor("soar", "a", messages.EventRevokeCancelled, time.Minute)
+		e := w.waitFor("soar", "INC-1/a", messages.EventRevokeCancelled, time.Minute)
 		if e.Attempts != 0 || e.Error != nil {
 			t.Errorf("says %v", e.data)
 		}
-		w.waitFor("soar", "l", messages.EventListDuplicatesCancelled, time.Minute)
-		w.waitFor("soar", "b", messages.EventRevokeRequested, time.Minute)
+		w.waitFor("soar", "INC-1/l", messages.EventListDuplicatesCancelled, time.Minute)
+		w.waitFor("soar", "INC-1/b", messages.EventRevokeRequested, time.Minute)
 		if len(w.puts(4711)) != 0 || len(w.deadLetters()) != 0 {
 			t.Errorf("PUTs %v, dead letters %v", w.puts(4711), w.deadLetters())
 		}
