@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,6 +84,21 @@ func TestProofJavaScript(t *testing.T) {
 	for _, event := range []string{"revoke-accepted", "revoke-requested", "revoked"} {
 		if !seen[event] {
 			t.Errorf("no %s", event)
+		}
+	}
+	// The same id in two incidents: each is followed by its subject alone, and has its own answer.
+	for _, incident := range []string{"INC-1", "INC-2"} {
+		run("env", "INCIDENT="+incident, "node", "submit.mjs", "same", "1000002", "Published by a JavaScript client")
+	}
+	for _, incident := range []string{"INC-1", "INC-2"} {
+		last := ""
+		for line := range strings.Lines(string(run("node", "incident.mjs", incident, "--until", "1"))) {
+			if last = strings.TrimSpace(line); !strings.Contains(last, `"command":"soar/`+incident+`/same"`) {
+				t.Errorf("following %s: %s", incident, last)
+			}
+		}
+		if !strings.Contains(last, `"event":"revoked"`) {
+			t.Errorf("%s ends with %s", incident, last)
 		}
 	}
 	p.drained(log)

@@ -58,6 +58,14 @@ timeout 60 node events.mjs --until js-1 >"$work/js.log" || fail "node events.mjs
 until_found '"event":"revoked".*"ce-type":"certrecall.revoked.v1"|"ce-type":"certrecall.revoked.v1"' "$work/js.log"
 until_found '"context":\{"ticket":"INC-4711"\}' "$work/js.log"
 
+echo "== One incident by its subject alone"
+INCIDENT=INC-1 node submit.mjs same 4714 replaced
+INCIDENT=INC-2 node submit.mjs same 4714 replaced
+timeout 60 node incident.mjs INC-2 --until 1 >"$work/incident.log" || fail "node incident.mjs: exit code $?"
+until_found '\{"command":"soar/INC-2/same","event":"revoked","order_id":4714,"final":true\}' "$work/incident.log"
+! grep -v '"command":"soar/INC-2/same"' "$work/incident.log" || fail "events of another incident"
+node incident.mjs - 2>/dev/null && fail "an incident may not be named -"
+
 echo "== Go"
 "$work/submit" go-1 4712 replaced
 "$work/events" >"$work/go.log" 2>&1 &

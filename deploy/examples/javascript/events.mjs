@@ -11,7 +11,7 @@ const failures = new Set([
 const nc = await open();
 const consumer = await eventsFor(nc, process.env.CONSUMER || "notifier");
 for await (const m of await consumer.consume({ max_messages: 10 })) {
-  const event = m.subject.split(".")[3]; // <prefix>.evt.v1.<event>.<source>.<command-id>
+  const event = m.subject.split(".")[3]; // <prefix>.evt.v1.<event>.<source>.<incident>.<command-id>
   const data = m.json();
   const attributes = Object.fromEntries([...m.headers].filter(([k]) => k.startsWith("ce-")).map(([k, v]) => [k, v[0]]));
   console.log(JSON.stringify({ event, ...attributes, data }));

@@ -1,5 +1,6 @@
 // Asks for the revocation of an order: node submit.mjs <command-id> <order-id> <comments…>
-// NATS_URL, NATS_USER and NATS_PASSWORD say where and as whom, SOURCE which system this is (default `soar`).
+// NATS_URL, NATS_USER and NATS_PASSWORD say where and as whom, SOURCE which system this is (default `soar`), INCIDENT
+// which incident it belongs to (default none).
 import { jetstream } from "@nats-io/jetstream";
 import { open } from "./site.mjs";
 
@@ -9,7 +10,8 @@ if (!words.length) {
   process.exit(2);
 }
 const command = {
-  id, // ours, unique for this source: sent again after a lost answer, nothing is done twice
+  id, // ours, unique for this source and incident: sent again after a lost answer, nothing is done twice
+  incident: process.env.INCIDENT || undefined, // left out of the JSON where there is none
   order_id: orderId,
   comments: words.join(" "),
   revocation_reason: "superseded",

@@ -85,7 +85,7 @@ func tell(m jetstream.Msg) error {
 	if err := json.Unmarshal(m.Data(), &e); err != nil {
 		return fmt.Errorf("reading %s: %w", m.Subject(), err)
 	}
-	name := strings.Split(m.Subject(), ".")[3] // <prefix>.evt.v1.<event>.<source>.<command-id>
+	name := strings.Split(m.Subject(), ".")[3] // <prefix>.evt.v1.<event>.<source>.<incident>.<command-id>
 	line := fmt.Sprintf("%s %s: order %d, command %s", m.Headers().Get("ce-time"), name, e.OrderID, e.CommandID)
 	if e.RequestID != 0 {
 		line += fmt.Sprintf(", request %d", e.RequestID)
