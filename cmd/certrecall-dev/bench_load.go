@@ -126,7 +126,7 @@ func rate(all []drained, n int) float64 {
 // follow calls saw for every event of a kind, from now on, until ctx ends.
 func (p *plant) follow(ctx context.Context, name messages.EventName, saw func(id string)) (stop func(), err error) {
 	events, err := p.js.OrderedConsumer(ctx, p.names.EventsStream(), jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverNewPolicy, FilterSubjects: []string{p.names.EventSubject(name, messages.CommandName{Source: benchSource, ID: "*"})},
+		DeliverPolicy: jetstream.DeliverNewPolicy, FilterSubjects: []string{p.names.EventNameSubject(name)},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("following the events: %w", err)

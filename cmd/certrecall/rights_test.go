@@ -80,7 +80,7 @@ func TestOperatorAndProducerNeedNoRightsButTheirOwn(t *testing.T) {
 	if err := streams.Apply(t.Context(), a.jetstream("setup"), names, streams.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	letter := messages.DeadLetter{ErrorType: messages.ErrorGaveUp, EventSubject: "certrecall.evt.v1.revoke-failed.soar.a", ReceivedAt: time.Now(), Sequence: 1}
+	letter := messages.DeadLetter{ErrorType: messages.ErrorGaveUp, EventSubject: "certrecall.evt.v1.revoke-failed.soar.-.a", ReceivedAt: time.Now(), Sequence: 1}
 	for range 2 {
 		_, err := a.jetstream("worker").PublishMsg(t.Context(), &nats.Msg{
 			Subject: names.DeadLetterSubject(messages.LaneRevoke, "soar", ""), Header: letter.Header(nil), Data: []byte(`{"id":"a","order_id":7,"comments":"x"}`),
@@ -98,7 +98,7 @@ func TestOperatorAndProducerNeedNoRightsButTheirOwn(t *testing.T) {
 		{"operator", 0, []string{"submit", "revoke", "--order", "7", "--comments", "x", "--incident", "INC-1", "--yes"}, "submitted\tINC-1\trevoke\t1\t0\n"},
 		{"operator", 0, []string{"submit", "revoke", "--order", "7", "--comments", "x", "--incident", "INC-1"}, "submitted\tINC-1\trevoke\t0\t1\n"},
 		{"operator", 0, []string{"status"}, "state\tqueued\t1\n"},
-		{"operator", 0, []string{"pause", "all", "--reason", "x"}, "\tada\tx\n"},
+		{"operator", 0, []string{"pause", "all", "--reason", "x"}, "\toperator\tx\n"},
 		{"operator", 1, []string{"watch", "--incident", "INC-1", "--timeout", "1s"}, "queued=1"},
 		{"operator", 0, []string{"cancel", "--incident", "INC-1", "--reason", "x"}, "will end as cancelled\t1\n"},
 		{"operator", 0, []string{"resume", "all"}, ""},

@@ -118,7 +118,7 @@ func TestJudge(t *testing.T) {
 			d.chains["soar/a"][1] = messages.NewEvent(d.command.cmd, messages.EventRevokeFailed, d.at, d.at)
 			d.chains["soar/a"][1].Error = messages.NewError(messages.ErrorExpired, "late")
 		}, false},
-		"a dead letter too many": {func(d *judged) { d.letters["certrecall.evt.v1.revoke-failed.soar.a"] = 1 }, false},
+		"a dead letter too many": {func(d *judged) { d.letters["certrecall.evt.v1.revoke-failed.soar.-.a"] = 1 }, false},
 		"rejected, unanswered": {func(d *judged) {
 			c := d.command.cmd
 			c.OrderID++
