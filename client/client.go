@@ -32,6 +32,8 @@ type Config struct {
 	Key     KeySource
 	// CAFile is a PEM file of roots trusted besides the system's; "" = none.
 	CAFile string
+	// CAOnly trusts the roots of CAFile alone.
+	CAOnly bool
 	// CallTimeout bounds one HTTP attempt from dialling to the last byte of the body; 0 = 20 s. A PUT lasts no
 	// longer than this in all, its one repetition included.
 	CallTimeout time.Duration
@@ -96,7 +98,10 @@ func New(cfg Config) (*Client, error) {
 	if strings.ContainsFunc(cfg.UserAgent, func(r rune) bool { return r < ' ' || r > '~' }) {
 		problems = append(problems, errors.New("the user agent is not printable ASCII"))
 	}
-	roots, err := rootCAs(cfg.CAFile)
+	if cfg.CAOnly && cfg.CAFile == "" {
+		problems = append(problems, errors.New("no CA file, and nothing else is to be trusted"))
+	}
+	roots, err := rootCAs(cfg.CAFile, cfg.CAOnly)
 	if err != nil {
 		problems = append(problems, err)
 	}
@@ -162,8 +167,8 @@ func parseBaseURL(s string) (url.URL, error) {
 	return *u, nil
 }
 
-// rootCAs returns the system's roots with those of file added; nil = the system's alone.
-func rootCAs(file string) (*x509.CertPool, error) {
+// rootCAs returns the system's roots with those of file added, or those of file only; nil = the system's alone.
+func rootCAs(file string, only bool) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
 	}
@@ -172,7 +177,7 @@ func rootCAs(file string) (*x509.CertPool, error) {
 		return nil, fmt.Errorf("reading the CA file: %w", err)
 	}
 	roots, err := x509.SystemCertPool()
-	if err != nil {
+	if err != nil || only {
 		roots = x509.NewCertPool() // a system without a store still has the file's
 	}
 	if !roots.AppendCertsFromPEM(pem) {

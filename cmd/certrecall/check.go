@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"text/tabwriter"
 	"time"
@@ -33,6 +34,9 @@ func (c *workerCmd) check(ctx context.Context, p *process, set workerSettings) e
 	for _, warning := range set.warnings {
 		fmt.Fprintf(p.stdout, "warning   %s\n", warning)
 	}
+	if set.proxy != "" {
+		fmt.Fprintf(p.stdout, "%-9s %s\n", "proxy", set.proxy)
+	}
 	nats, err := c.open(ctx, p)
 	there, found := false, ""
 	if err == nil {
@@ -46,7 +50,10 @@ func (c *workerCmd) check(ctx context.Context, p *process, set workerSettings) e
 	good := tell(p.stdout, "NATS", found, err)
 	err = nil
 	if there {
+		tellWorkers(ctx, p.stdout, nats)
 		err = takePermit(ctx, set, nats.js)
+	} else {
+		fmt.Fprintf(p.stdout, "%-9s none yet: the call that tries the key is not counted\n", "budget")
 	}
 	if err == nil {
 		err = tryKey(ctx, set)
@@ -55,6 +62,23 @@ func (c *workerCmd) check(ctx context.Context, p *process, set workerSettings) e
 		return errCheckFailed
 	}
 	return nil
+}
+
+// tellWorkers says whether anybody waits for commands.
+func tellWorkers(ctx context.Context, w io.Writer, s session) {
+	ctx, cancel := context.WithTimeout(ctx, checkStreams)
+	defer cancel()
+	stream, err := s.js.Stream(ctx, s.names.CommandsStream())
+	if err != nil {
+		return // told above
+	}
+	for c := range stream.ListConsumers(ctx).Info() {
+		if c.NumWaiting > 0 || c.NumAckPending > 0 {
+			fmt.Fprintf(w, "%-9s listen\n", "workers")
+			return
+		}
+	}
+	fmt.Fprintf(w, "%-9s none listens now: commands wait until one is started\n", "workers")
 }
 
 // tell prints how one thing went, and whether it went well.
@@ -78,6 +102,8 @@ func (c *workerCmd) printSettings(p *process) error {
 		switch {
 		case flag.Name == "nats-url":
 			value = c.redacted()
+		case flag.Name == "rate-limit":
+			value = strings.Join(c.RateLimit, ",")
 		case value == "":
 			value = "-"
 		}

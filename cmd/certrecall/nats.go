@@ -111,6 +111,9 @@ func (f *natsFlags) check(s *settings) (messages.Names, []nats.Option) {
 		}
 		options = append(options, nkey)
 	}
+	if f.CA != "" || f.Cert != "" {
+		options = append(options, nats.Secure()) // a server without TLS is not the one that is meant
+	}
 	if f.CA != "" {
 		options = append(options, nats.RootCAs(f.CA))
 	}

@@ -28,17 +28,18 @@ type workerCmd struct {
 	DigiCertURL     string `name:"digicert-url" env:"DIGICERT_URL" default:"${digicert_url}" help:"DigiCert's API; a European account has https://certcentral.digicert.eu/services/v2. HTTPS_PROXY and NO_PROXY are honoured."`
 	DigiCertKeyFile string `name:"digicert-api-key-file" env:"DIGICERT_API_KEY_FILE" placeholder:"FILE" help:"File with the API key, read again when it changes. Or set the variable DIGICERT_API_KEY: exactly one of the two."`
 	DigiCertCA      string `name:"digicert-ca" env:"DIGICERT_CA" placeholder:"FILE" help:"Certificates (PEM) to trust for DigiCert besides the system's."`
+	DigiCertCAOnly  yesNo  `name:"digicert-ca-only" env:"DIGICERT_CA_ONLY" default:"false" help:"Trust only the certificates of --digicert-ca for DigiCert, not the system's."`
 
-	RateLimit        string `name:"rate-limit" env:"CERTRECALL_RATE_LIMIT" default:"1000/5m,100/5s" help:"Rolling windows of calls for the whole fleet, calls/duration, all of which hold; 0 is none."`
-	ListingShare     string `name:"listing-share" env:"CERTRECALL_LISTING_SHARE" default:"0.8" help:"Listings and dry runs are called only while less than this share of each window is used; 0.1 to 1."`
-	Concurrency      string `name:"concurrency" env:"CERTRECALL_CONCURRENCY" default:"8" help:"Calls at once, of each lane in each worker; 1 to 1024."`
-	CallTimeout      string `name:"call-timeout" env:"CERTRECALL_CALL_TIMEOUT" default:"20s" help:"Time for one call of DigiCert; 100ms to 5m."`
-	RetryMaxInterval string `name:"retry-max-interval" env:"CERTRECALL_RETRY_MAX_INTERVAL" default:"5m" help:"Longest pause between two tries of a command; 1s to 1h."`
-	RetryMaxElapsed  string `name:"retry-max-elapsed" env:"CERTRECALL_RETRY_MAX_ELAPSED" default:"24h" help:"How long a command is tried from its first call on, not counting pauses, a refused key or a not-before; 1m to 30d."`
-	ApprovalPoll     string `name:"approval-poll" env:"CERTRECALL_APPROVAL_POLL" default:"1m" help:"Time between two looks at the requests that wait for an administrator; 1s to 1h."`
-	AckWait          string `name:"ack-wait" env:"CERTRECALL_ACK_WAIT" default:"30s" help:"After this long without a sign of life of its worker a command is given to another; 1s to 10m."`
-	ShutdownGrace    string `name:"shutdown-grace" env:"CERTRECALL_SHUTDOWN_GRACE" default:"25s" help:"Time that calls in flight have to end after SIGTERM; at least the call time-out."`
-	ProtectedOrders  string `name:"protected-orders" env:"CERTRECALL_PROTECTED_ORDERS" placeholder:"FILE" help:"Orders never to be revoked: one id a line, # begins the reason. Read again when it changes."`
+	RateLimit        []string `name:"rate-limit" env:"CERTRECALL_RATE_LIMIT" default:"1000/5m,100/5s" help:"Rolling windows of calls for the whole fleet, calls/duration, separated by commas or given several times: all hold; 0 is none."`
+	ListingShare     string   `name:"listing-share" env:"CERTRECALL_LISTING_SHARE" default:"0.8" help:"Listings and dry runs are called only while less than this share of each window is used; 0.1 to 1."`
+	Concurrency      string   `name:"concurrency" env:"CERTRECALL_CONCURRENCY" default:"8" help:"Calls at once, of each lane in each worker; 1 to 1024."`
+	CallTimeout      string   `name:"call-timeout" env:"CERTRECALL_CALL_TIMEOUT" default:"20s" help:"Time for one call of DigiCert; 100ms to 5m."`
+	RetryMaxInterval string   `name:"retry-max-interval" env:"CERTRECALL_RETRY_MAX_INTERVAL" default:"5m" help:"Longest pause between two tries of a command; 1s to 1h."`
+	RetryMaxElapsed  string   `name:"retry-max-elapsed" env:"CERTRECALL_RETRY_MAX_ELAPSED" default:"24h" help:"How long a command is tried from its first call on, not counting pauses, a refused key or a not-before; 1m to 30d."`
+	ApprovalPoll     string   `name:"approval-poll" env:"CERTRECALL_APPROVAL_POLL" default:"1m" help:"Time between two looks at the requests that wait for an administrator; 1s to 1h."`
+	AckWait          string   `name:"ack-wait" env:"CERTRECALL_ACK_WAIT" default:"30s" help:"After this long without a sign of life of its worker a command is given to another; 1s to 10m."`
+	ShutdownGrace    string   `name:"shutdown-grace" env:"CERTRECALL_SHUTDOWN_GRACE" default:"25s" help:"Time that calls in flight have to end after SIGTERM; at least the call time-out."`
+	ProtectedOrders  string   `name:"protected-orders" env:"CERTRECALL_PROTECTED_ORDERS" placeholder:"FILE" help:"Orders never to be revoked: one id a line, # begins the reason. Read again when it changes."`
 
 	HTTPAddr  string `name:"http-addr" env:"CERTRECALL_HTTP_ADDR" default:":8080" help:"Where /livez, /readyz and /metrics are served."`
 	LogLevel  string `name:"log-level" env:"CERTRECALL_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`

@@ -27,6 +27,7 @@ type workerSettings struct {
 	keyFile   *client.KeyFile // nil where the key comes from the variable
 	logLevel  zapcore.Level
 	logFormat string
+	proxy     string   // by which DigiCert is called; "" is directly
 	warnings  []string // what is allowed and probably not meant
 }
 
@@ -38,7 +39,7 @@ func (c *workerCmd) settings(p *process) (workerSettings, error) {
 	set.worker.Replicas = s.replicas(c.Replicas)
 	set.worker.Provision = s.boolean("provision", c.Provision)
 	c.digicert(s, &set)
-	limits, err := budget.ParseLimits(c.RateLimit)
+	limits, err := budget.ParseLimits(strings.Join(c.RateLimit, ","))
 	if err != nil {
 		s.bad("rate-limit", "%v: set windows as 1000/5m,100/5s, or 0 for none", err)
 	}
@@ -55,6 +56,8 @@ func (c *workerCmd) settings(p *process) (workerSettings, error) {
 		set.warnings = append(set.warnings, fmt.Sprintf("%s is %s, shorter than a call may take (%s, %s): a stop can cut calls off, whose outcome must then be read back",
 			s.name("shutdown-grace"), c.ShutdownGrace, s.name("call-timeout"), c.CallTimeout))
 	}
+	set.warnings = append(set.warnings, c.wide(s)...)
+	set.warnings = append(set.warnings, c.clear(s)...)
 	if err := worker.CheckProtectedOrders(c.ProtectedOrders); err != nil {
 		s.bad("protected-orders", "%v: write one order id a line, # begins the reason", plain(err))
 	}
@@ -80,7 +83,15 @@ func (c *workerCmd) digicert(s *settings, set *workerSettings) {
 	if _, err := client.New(client.Config{CAFile: c.DigiCertCA, Key: client.StaticKey("none")}); err != nil {
 		s.bad("digicert-ca", "%v: name a file of certificates in PEM", plain(err))
 	}
-	cfg.CAFile = c.DigiCertCA
+	cfg.CAFile, cfg.CAOnly = c.DigiCertCA, s.boolean("digicert-ca-only", c.DigiCertCAOnly)
+	if cfg.CAOnly && cfg.CAFile == "" {
+		s.bad("digicert-ca-only", "set without %s: name the file of certificates to trust", s.name("digicert-ca"))
+	}
+	if proxy, err := client.Proxy(cfg.BaseURL); err == nil {
+		set.proxy = proxy
+	} else if strings.Contains(strings.ToUpper(err.Error()), "_PROXY") { // else the URL is told already
+		s.problems = append(s.problems, err.Error())
+	}
 	key := strings.TrimSpace(os.Getenv(keyVariable))
 	switch {
 	case key != "" && c.DigiCertKeyFile != "":
@@ -99,6 +110,11 @@ func (c *workerCmd) digicert(s *settings, set *workerSettings) {
 		cfg.Key, set.keyFile, set.worker.KeyChanged = file, file, file.Changed()
 	default:
 		s.bad("digicert-api-key-file", "neither set nor %s: set exactly one of the two", keyVariable)
+	}
+	if cfg.Key != nil {
+		if secret, err := cfg.Key.Key(context.Background()); err == nil {
+			c.demos(s, cfg, string(secret))
+		}
 	}
 	set.worker.DigiCert = cfg
 }

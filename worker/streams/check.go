@@ -123,6 +123,10 @@ func rulesOf(n messages.Names, want, got jetstream.StreamConfig) []rule {
 	}
 }
 
+// leastAckPending is far above what a fleet has in hand together with what
+// waits there for another try.
+const leastAckPending = 10_000
+
 // checkConsumer returns the first contradiction as a *Refusal. MaxAckPending,
 // MaxWaiting, replicas, sampling and a pause are the operator's; AckWait is
 // brought up to date elsewhere.
@@ -143,6 +147,9 @@ func checkConsumer(n messages.Names, stream string, want, got jetstream.Consumer
 		{got.AckPolicy != jetstream.AckExplicitPolicy, "it does not ask for an acknowledgement of each message", remake},
 		{got.MaxDeliver > 0, fmt.Sprintf("it gives a message up after %d deliveries, unanswered", got.MaxDeliver), remake},
 		{len(got.BackOff) > 0, "it has a back-off, which replaces the acknowledgement wait", remake},
+		{got.MaxAckPending > 0 && got.MaxAckPending < leastAckPending,
+			fmt.Sprintf("it lets no more than %d commands be in hand or wait for another try: a day of retries would stop the lane", got.MaxAckPending),
+			"Give it room with `nats consumer edit --max-pending=-1 " + stream + " " + want.Durable + "`"},
 		{got.HeadersOnly, "it delivers headers only", remake},
 		{len(got.PriorityGroups) > 0, "it has priority groups", remake},
 		{got.MaxRequestExpires > 0 && got.MaxRequestExpires < pullExpiry,

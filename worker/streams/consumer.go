@@ -38,6 +38,11 @@ func EnsureConsumer(ctx context.Context, js jetstream.JetStream, n messages.Name
 	if got.AckWait == ackWait || got.Metadata[ownerKey] != owner {
 		return c, nil
 	}
+	if info := c.CachedInfo(); ackWait < got.AckWait && (info.NumWaiting > 0 || info.NumAckPending > 0) {
+		// Workers that are at it reckon with the longer one: they would lose their
+		// commands in the middle. It gets shorter when nobody is.
+		return c, nil
+	}
 	return updateAckWait(ctx, js, stream, c, ackWait)
 }
 

@@ -12,6 +12,62 @@ import (
 	"certrecall/worker/streams"
 )
 
+// Workers with different settings meet in a rolling deploy: nobody's wait gets
+// shorter while he works.
+func TestAckWaitGetsShorterOnlyWhenNobodyWorks(t *testing.T) {
+	t.Parallel()
+	natstest.Bubble(t, func(t *testing.T, e *natstest.Env) {
+		js, n, ctx := e.JetStream(), names(t), t.Context()
+		apply(t, js, streams.Options{})
+		wait := func(ask, want time.Duration) jetstream.Consumer {
+			t.Helper()
+			c, err := streams.EnsureConsumer(ctx, js, n, messages.LaneRevoke, ask)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := c.CachedInfo().Config.AckWait; got != want {
+				t.Errorf("asked for %v: %v, want %v", ask, got, want)
+			}
+			return c
+		}
+		c := wait(time.Minute, time.Minute)
+		if _, err := js.Publish(ctx, n.CommandSubject(messages.LaneRevoke, "soar"), nil); err != nil {
+			t.Fatal(err)
+		}
+		msg, err := c.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		wait(10*time.Second, time.Minute)
+		wait(2*time.Minute, 2*time.Minute)
+		if err := msg.DoubleAck(ctx); err != nil {
+			t.Fatal(err)
+		}
+		wait(10*time.Second, 10*time.Second)
+	})
+}
+
+func TestConsumerWithoutRoomIsRefused(t *testing.T) {
+	t.Parallel()
+	natstest.Bubble(t, func(t *testing.T, e *natstest.Env) {
+		js, n, ctx := e.JetStream(), names(t), t.Context()
+		apply(t, js, streams.Options{})
+		c, err := streams.EnsureConsumer(ctx, js, n, messages.LaneRevoke, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := c.CachedInfo().Config
+		cfg.MaxAckPending = 100
+		if _, err := js.UpdateConsumer(ctx, n.CommandsStream(), cfg); err != nil {
+			t.Fatal(err)
+		}
+		var refusal *streams.Refusal
+		if _, err := streams.EnsureConsumer(ctx, js, n, messages.LaneRevoke, 0); !errors.As(err, &refusal) {
+			t.Errorf("a consumer with room for 100 commands: %v", err)
+		}
+	})
+}
+
 func TestEnsureConsumerMakesItAgain(t *testing.T) {
 	t.Parallel()
 	natstest.Bubble(t, func(t *testing.T, e *natstest.Env) {
