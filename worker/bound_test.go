@@ -1,0 +1,38 @@
+package worker
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"certrecall/client/digicertsim"
+	"certrecall/messages"
+)
+
+// Commands for made-up certificates that nothing is done for leave no trace in
+// the record of their order.
+func TestCommandsThatDoNothingLeaveNoTrace(t *testing.T) {
+	inWorld(t, digicertsim.Options{}, func(t *testing.T, w *world) {
+		w.start()
+		const n = 60
+		for i := range n {
+			w.publish(messages.LaneRevoke, "soar", revocation(fmt.Sprint("x", i), 4711, fields{
+				"certificate_id": 1_000_000_000 + i, "expires": time.Now().Add(-time.Hour)}))
+		}
+		w.wait("all to be answered", 10*time.Minute, func() bool {
+			return len(w.read(w.names.EventSubject(messages.EventRevokeFailed, "soar", "*"))) == n
+		})
+		w.pass(time.Minute)
+		kv, err := w.js.KeyValue(t.Context(), w.names.OrdersBucket())
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := kv.Get(t.Context(), "order.4711")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(e.Value()); got != `{"order":4711}` {
+			t.Errorf("the record holds %s", got)
+		}
+	})
+}
