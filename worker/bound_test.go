@@ -20,7 +20,7 @@ func TestCommandsThatDoNothingLeaveNoTrace(t *testing.T) {
 				"certificate_id": 1_000_000_000 + i, "expires": time.Now().Add(-time.Hour)}))
 		}
 		w.wait("all to be answered", 10*time.Minute, func() bool {
-			return len(w.read(w.names.EventSubject(messages.EventRevokeFailed, "soar", "*"))) == n
+			return len(w.read(w.names.EventSubject(messages.EventRevokeFailed, messages.CommandName{Source: "soar", ID: "*"}))) == n
 		})
 		w.pass(time.Minute)
 		kv, err := w.js.KeyValue(t.Context(), w.names.OrdersBucket())

@@ -19,7 +19,7 @@ func (w *Worker) plan(ctx context.Context, d *delivery, j *job) verdict {
 }
 
 func (w *Worker) planEvent(ctx context.Context, j *job, r client.Reader) (messages.Event, error) {
-	s, err := w.look(ctx, r, j.cmd.OrderID, j.cmd.CertificateID)
+	s, err := w.look(ctx, r, j.cmd.OrderID, j.cmd.CertificateID, nobodys)
 	if err != nil {
 		return messages.Event{}, err
 	}

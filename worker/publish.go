@@ -63,11 +63,11 @@ func (w *Worker) readChain(ctx context.Context, command messages.CommandName) (c
 	return c, nil
 }
 
-// say stores the event as the next of its chain. It tries until the server
-// has decided or ctx ends; only an ack or "wrong last sequence" is a decision.
-// It returns nil if the event is stored, by us or by another who said the
-// same; errAnswered if another final event is; errConflict if the chain is not
-// this command's.
+// say stores the event as the next of its chain. Only an ack, "wrong last
+// sequence" or our own event on its own subject is a decision; it tries for
+// that until ctx ends, or [sayPatience] is over. It returns nil if the event is
+// stored, by us or by another who said the same; errAnswered if another final
+// event is; errConflict if the chain is not this command's.
 func (w *Worker) say(ctx context.Context, j *job, e messages.Event) error {
 	subject, header, body, err := w.cfg.Names.EncodeEvent(e)
 	if err != nil {
@@ -76,7 +76,7 @@ func (w *Worker) say(ctx context.Context, j *job, e messages.Event) error {
 	j.said = e.Attempts
 	filter := w.cfg.Names.ChainSubject(e.Command())
 	j.hand.does("storing " + string(e.Name))
-	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
+	for began, pause := time.Now(), 50*time.Millisecond; ; pause = min(2*pause, 2*time.Second) {
 		err := w.publish(ctx, &nats.Msg{Subject: subject, Header: header, Data: body},
 			jetstream.WithExpectLastSequenceForSubject(j.chain.last, filter), &j.chain.last)
 		if err == nil {
@@ -84,16 +84,19 @@ func (w *Worker) say(ctx context.Context, j *job, e messages.Event) error {
 			return nil
 		}
 		code := errorCode(err)
-		if code == jetstream.JSErrCodeStreamWrongLastSequence || code == codeMaxPerSubject {
-			now, err := w.readChain(ctx, e.Command())
-			if err == nil {
-				if stop, err := w.goOn(j, e, now, code); stop {
-					return err
-				}
+		if code == jetstream.JSErrCodeStreamWrongLastSequence || code == codeStoreFailed {
+			decided, judgment := w.judge(ctx, j, e, code == codeStoreFailed)
+			if decided {
+				return judgment
+			}
+			if judgment == nil && code != codeStoreFailed {
 				continue
 			}
 		}
 		w.metrics.storeFailed(storeEvents)
+		if time.Since(began) > sayPatience {
+			return fmt.Errorf("%s does not take %s of %s: %w", w.cfg.Names.EventsStream(), e.Name, j.key, err)
+		}
 		j.hand.again(err)
 		select {
 		case <-ctx.Done():
@@ -103,12 +106,23 @@ func (w *Worker) say(ctx context.Context, j *job, e messages.Event) error {
 	}
 }
 
-// codeMaxPerSubject is the server's "maximum messages per subject exceeded":
-// the event's own subject, where there is at most one, holds it already.
-const codeMaxPerSubject jetstream.ErrorCode = 10077
+// sayPatience is how long one event is offered to the stream before its command
+// goes back to wait: longer than a cluster needs for a new leader, and short
+// enough that a stream which is full keeps no slot and no sweep for long.
+const sayPatience = 15 * time.Second
 
-// goOn judges a chain that another has lengthened.
-func (w *Worker) goOn(j *job, e messages.Event, now chain, code jetstream.ErrorCode) (stop bool, err error) {
+// codeStoreFailed is the server's "store failed". Most often the event's own
+// subject, where there is at most one, holds it already; but a stream that is
+// full, a message too large and a disk without room are told by the same code.
+const codeStoreFailed jetstream.ErrorCode = 10077
+
+// judge reads what stands in the chain after the server refused an event. It
+// reports whether that decides what the caller wanted to say.
+func (w *Worker) judge(ctx context.Context, j *job, e messages.Event, storeFailed bool) (decided bool, err error) {
+	now, err := w.readChain(ctx, e.Command())
+	if err != nil {
+		return false, err
+	}
 	if now.digest != "" && now.digest != e.Digest {
 		return true, errConflict
 	}
@@ -118,10 +132,24 @@ func (w *Worker) goOn(j *job, e messages.Event, now chain, code jetstream.ErrorC
 		return true, nil
 	case now.final():
 		return true, errAnswered
-	case code == codeMaxPerSubject:
-		return true, nil
+	case storeFailed:
+		return w.stored(ctx, e)
 	}
 	return false, nil
+}
+
+// stored reports whether the event's own subject holds it, as its leader reads.
+func (w *Worker) stored(ctx context.Context, e messages.Event) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	m, err := w.stores().Events.GetLastMsgForSubject(ctx, w.cfg.Names.EventSubject(e.Name, e.Command()))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("looking for %s of %s: %w", e.Name, e.Command(), err)
+	}
+	return m.Header.Get(messages.HeaderDigest) == e.Digest, nil
 }
 
 func (w *Worker) publish(ctx context.Context, m *nats.Msg, opt jetstream.PublishOpt, sequence *uint64) error {

@@ -16,49 +16,67 @@ type sight struct {
 	// duplicates and its reissues do not have.
 	member bool
 	order  client.Order
+	// certificate is the target, or the primary one where that is the whole order.
+	certificate client.Certificate
+	// notFound is DigiCert's answer where the order is missing.
+	notFound error
 }
 
 // look reads the order from DigiCert: its status and its revoke requests and,
 // if one certificate is the target, that certificate, wherever among the
-// order's own, its duplicates and its reissues it is found.
-func (w *Worker) look(ctx context.Context, r client.Reader, orderID, target int64) (sight, error) {
+// order's own, its duplicates and its reissues it is found. known tells of a
+// request whose it is.
+func (w *Worker) look(ctx context.Context, r client.Reader, orderID, target int64, known func(id int64, comments string) bool) (sight, error) {
 	s := sight{Reading: ledger.Reading{ID: rand.Text(), Began: w.clock.Now()}}
 	order, err := r.Order(ctx, orderID)
 	if orderMissing(err) {
-		s.Missing = true
+		s.Missing, s.notFound = true, err
 		return s, nil
 	}
 	if err != nil {
 		return s, err
 	}
 	s.order, s.OrderStatus = order, order.Status
-	requests, err := w.revokeRequests(ctx, r, order)
+	requests, err := w.revokeRequests(ctx, r, order, known)
 	if err != nil {
 		return s, err
 	}
 	for _, q := range requests {
-		s.Requests = append(s.Requests, ledger.SeenRequest{Request: seen(q), Comments: q.Comments})
+		s.Requests = append(s.Requests, named(q, order))
 	}
-	s.Revoked, s.member = order.Status == "revoked", true
-	if target == ledger.WholeOrder || s.Revoked {
+	s.Revoked, s.member, s.certificate = order.Status == "revoked", true, order.Certificate
+	if target == ledger.WholeOrder {
 		return s, nil
 	}
-	c, found, err := findCertificate(ctx, r, order, target)
-	if err != nil {
+	if s.certificate, s.member, err = findCertificate(ctx, r, order, target); err != nil {
 		return s, err
 	}
-	s.member, s.Revoked = found, found && c.Status == "revoked"
+	s.Revoked = s.member && (s.Revoked || s.certificate.Status == "revoked")
 	return s, nil
 }
+
+// named is a request with the target that DigiCert names. One for the whole
+// order names the order's primary certificate.
+func named(q client.Request, order client.Order) ledger.SeenRequest {
+	s := ledger.SeenRequest{Request: seen(q), Comments: q.Comments, Target: q.CertificateID, Named: q.CertificateID != 0}
+	if q.CertificateID == order.Certificate.ID {
+		s.Target = ledger.WholeOrder
+	}
+	return s
+}
+
+// nobodys knows of no request whose it is.
+func nobodys(int64, string) bool { return false }
 
 func seen(q client.Request) ledger.Request {
 	return ledger.Request{ID: q.ID, Status: q.Status, Decided: q.DateProcessed, Raw: q.Raw}
 }
 
-// revokeRequests are the order's revoke requests. An order that shows no
-// requests at all is asked for by the list of waiting ones; one without
-// comments, by which its cause is known, is read alone.
-func (w *Worker) revokeRequests(ctx context.Context, r client.Reader, order client.Order) ([]client.Request, error) {
+// revokeRequests are the order's revoke requests. An order that says nothing of
+// requests is asked for by the list of waiting ones. One that waits, and of
+// which nobody knows whose it is, is read alone: only there DigiCert names the
+// certificate that it is about.
+func (w *Worker) revokeRequests(ctx context.Context, r client.Reader, order client.Order, known func(int64, string) bool) ([]client.Request, error) {
 	all := order.Requests
 	if all == nil && order.Status != "revoked" {
 		for _, status := range []string{"pending", "submitted"} {
@@ -77,7 +95,7 @@ func (w *Worker) revokeRequests(ctx context.Context, r client.Reader, order clie
 		if q.Type != "revoke" || q.ID == 0 {
 			continue
 		}
-		if q.Comments == "" && (q.Status == "pending" || q.Status == "submitted") {
+		if seen(q).Waits() && q.CertificateID == 0 && !known(q.ID, q.Comments) {
 			whole, err := r.Request(ctx, q.ID)
 			if err != nil && !orderMissing(err) {
 				return nil, err

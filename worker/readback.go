@@ -28,7 +28,7 @@ func (w *Worker) readBack(ctx context.Context, j *job, e ledger.Entry) (ledger.E
 		return e, nil
 	}
 	w.at(stepLeased)
-	s, err := w.look(ctx, w.reader(j), j.cmd.OrderID, j.claimant.Target)
+	s, err := w.look(ctx, w.reader(j), j.cmd.OrderID, j.claimant.Target, e.Owned)
 	if err != nil {
 		return w.readFailed(ctx, j, e, owner, err)
 	}
@@ -38,9 +38,11 @@ func (w *Worker) readBack(ctx context.Context, j *job, e ledger.Entry) (ledger.E
 		r.Observe(j.claimant.Target, s.Reading, w.clock.Now())
 	})
 	w.at(stepObserved)
-	if s.Missing && e.Decide(j.claimant, w.clock.Now()).Next == ledger.Send {
-		// Nothing of ours is open and DigiCert does not know the order.
-		return w.endWith(ctx, j, e, missing(j.cmd))
+	if s.Missing && e.Note(j.key).Outcome == nil {
+		if e.Unclear(j.claimant.Target) {
+			return w.failed(ctx, j, e, s.notFound, func(*ledger.Record) {})
+		}
+		return w.suspect(ctx, j, e, s, missing(j.cmd))
 	}
 	return e, w.spentUntouched(ctx, j, &e)
 }
@@ -49,7 +51,7 @@ func (w *Worker) readBack(ctx context.Context, j *job, e ledger.Entry) (ledger.E
 // the lease: no PUT can follow from what it shows but by another look, and a
 // sweep that dies on the way must not keep the next one from reading.
 func (w *Worker) reread(ctx context.Context, j *job, e ledger.Entry) (ledger.Entry, *verdict) {
-	s, err := w.look(ctx, w.reader(j), j.cmd.OrderID, j.claimant.Target)
+	s, err := w.look(ctx, w.reader(j), j.cmd.OrderID, j.claimant.Target, e.Owned)
 	if err != nil {
 		return w.readFailed(ctx, j, e, "", err)
 	}
@@ -132,43 +134,64 @@ func isDenial(e *client.Error) bool {
 	return e.Class == client.ClassForbidden || e.Class == client.ClassKeyRefused
 }
 
-// belongs makes sure, before the first PUT for one certificate, that it is the
-// order's: DigiCert would revoke whatever certificate the id names.
-func (w *Worker) belongs(ctx context.Context, j *job, e ledger.Entry) (ledger.Entry, *verdict) {
-	if j.claimant.Target == ledger.WholeOrder || e.Member(j.claimant.Target) {
-		return e, nil
-	}
-	s, err := w.look(ctx, w.reader(j), j.cmd.OrderID, j.claimant.Target)
+// identify makes sure, before a command is sent or told anything, that its
+// certificate is the order's (DigiCert would revoke whatever certificate the id
+// names), and that the common name is the one that the command expects.
+func (w *Worker) identify(ctx context.Context, j *job, e ledger.Entry) (ledger.Entry, *verdict) {
+	s, err := w.look(ctx, w.reader(j), j.cmd.OrderID, j.claimant.Target, e.Owned)
 	if err != nil {
 		return w.readFailed(ctx, j, e, "", err)
 	}
-	switch {
-	case s.Missing:
-		return w.endWith(ctx, j, e, missing(j.cmd))
-	case !s.member:
-		return w.endWith(ctx, j, e, outcome(messages.ErrorCertificateNotInOrder, fmt.Sprintf(
-			"certificate_id: %d is not among the certificates, duplicates and reissues of order %d; nothing was sent", j.cmd.CertificateID, j.cmd.OrderID)))
+	if o, wrong := mistaken(j.cmd, s); wrong {
+		return w.suspect(ctx, j, e, s, o)
 	}
+	j.claimant.Identified = true
 	return w.record(ctx, e, func(r *ledger.Record) {
-		r.SetMember(j.claimant.Target)
+		r.Trust(j.claimant)
+		if j.claimant.Target != ledger.WholeOrder {
+			r.SetMember(j.claimant.Target)
+		}
 		r.Observe(j.claimant.Target, s.Reading, w.clock.Now())
 	}), nil
+}
+
+// mistaken says what is wrong with the order or certificate that a command names.
+func mistaken(c messages.Command, s sight) (ledger.Outcome, bool) {
+	switch {
+	case s.Missing:
+		return missing(c), true
+	case !s.member:
+		return outcome(messages.ErrorCertificateNotInOrder, fmt.Sprintf(
+			"certificate_id: %d is not among the certificates, duplicates and reissues of order %d; nothing was sent", c.CertificateID, c.OrderID)), true
+	}
+	return ledger.Outcome{}, false
+}
+
+// suspect ends a command for what reads say against it, once two agree; until
+// then the second is waited for.
+func (w *Worker) suspect(ctx context.Context, j *job, e ledger.Entry, s sight, o ledger.Outcome) (ledger.Entry, *verdict) {
+	certain := false
+	e = w.record(ctx, e, func(r *ledger.Record) { certain = r.Suspect(j.claimant, o.Type, s.Reading, w.clock.Now()) })
+	if !certain {
+		return e, nil
+	}
+	return w.endWith(ctx, j, e, o)
 }
 
 // recall reads an order of which nothing is known although the command was
 // claimed before. Most often its worker only died between claim and Begin; but
 // the bucket of orders may also have been lost, and a PUT with it.
 func (w *Worker) recall(ctx context.Context, j *job, e ledger.Entry) (ledger.Entry, *verdict) {
-	s, err := w.look(ctx, w.reader(j), j.cmd.OrderID, j.claimant.Target)
+	s, err := w.look(ctx, w.reader(j), j.cmd.OrderID, j.claimant.Target, e.Owned)
 	if err != nil {
 		return w.readFailed(ctx, j, e, "", err)
 	}
-	if s.Missing {
-		return e, nil // whoever sends hears it from DigiCert
+	if s.Missing || !s.member {
+		return e, nil // whoever sends hears of it
 	}
 	return w.record(ctx, e, func(r *ledger.Record) {
 		r.Recall(j.claimant, s.Reading, w.clock.Now())
-		if s.member && j.claimant.Target != ledger.WholeOrder {
+		if j.claimant.Target != ledger.WholeOrder {
 			r.SetMember(j.claimant.Target)
 		}
 	}), nil
@@ -192,14 +215,14 @@ func (w *Worker) adopt(ctx context.Context, j *job, e ledger.Entry, q ledger.Req
 		return e, new(w.park(ctx, j, e, fresh))
 	}
 	if fresh.Status == "approved" || gone {
-		e = w.record(ctx, e, func(r *ledger.Record) { r.Decided(j.claimant.Target, fresh, w.clock.Now()) })
+		e = w.record(ctx, e, func(r *ledger.Record) { r.Decided(fresh, w.clock.Now()) })
 		e, v := w.readBack(ctx, j, e)
 		if a := e.Decide(j.claimant, w.clock.Now()); v == nil && a.Next == ledger.Adopt && a.Request.ID == q.ID {
 			return e, new(w.park(ctx, j, e, a.Request)) // approved, and about to take effect
 		}
 		return e, v
 	}
-	e = w.record(ctx, e, func(r *ledger.Record) { r.Decided(j.claimant.Target, fresh, w.clock.Now()) })
+	e = w.record(ctx, e, func(r *ledger.Record) { r.Decided(fresh, w.clock.Now()) })
 	if a := e.Decide(j.claimant, w.clock.Now()); a.Next == ledger.Adopt && a.Request.ID == q.ID {
 		return e, new(w.park(ctx, j, e, a.Request)) // in a status that nobody documents
 	}

@@ -53,8 +53,11 @@ func (w *Worker) sayRejected(ctx context.Context, e messages.Event) error {
 	j := &job{key: e.Command().String()}
 	err := w.say(ctx, j, e)
 	if err == nil && j.chain.last != 0 && j.chain.name == e.Name {
-		stored, lookErr := w.rejection(ctx, e.Command())
-		if lookErr == nil && stored != "" && stored != e.Origin {
+		stored, err := w.rejection(ctx, e.Command())
+		if err != nil {
+			return err
+		}
+		if stored != "" && stored != e.Origin {
 			return errAnswered
 		}
 	}

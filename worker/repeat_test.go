@@ -1,12 +1,14 @@
 package worker
 
 import (
-	"sync"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"certrecall/client/digicertsim"
 	"certrecall/messages"
+	"certrecall/worker/gate"
 )
 
 // A command that is sent twice, in both lanes, has two messages in two
@@ -25,10 +27,11 @@ func TestNoPutAfterTheFinalEvent(t *testing.T) {
 			inWorld(t, digicertsim.Options{}, func(t *testing.T, w *world) {
 				end(w)
 				held, goOn := make(chan struct{}), make(chan struct{})
-				var once sync.Once
+				var first atomic.Bool
 				w.startHooked(func(at step) {
-					if at == stepPermitted {
-						once.Do(func() { close(held); <-goOn })
+					if at == stepPermitted && first.CompareAndSwap(false, true) {
+						close(held)
+						<-goOn
 					}
 				})
 				body := revocation("a", 4711)
@@ -57,27 +60,42 @@ func TestNoPutAfterTheFinalEvent(t *testing.T) {
 }
 
 // A command that was cancelled while another of its messages waited for its
-// permit is not sent, though the operator has taken the word back since.
+// permit is not sent, though nobody remembers the operator's word since.
 func TestNoPutAfterCancellation(t *testing.T) {
 	inWorld(t, digicertsim.Options{}, func(t *testing.T, w *world) {
-		ice := &ice{env: w.env}
-		frozen := make(chan struct{})
-		var once sync.Once
-		w.startFrozen(ice, func(at step) {
-			if at == stepPermitted {
-				once.Do(func() { ice.freeze(); close(frozen) })
+		held, goOn := make(chan struct{}), make(chan struct{})
+		var first atomic.Bool
+		w.startHooked(func(at step) {
+			if at == stepPermitted && first.CompareAndSwap(false, true) {
+				close(held)
+				<-goOn
 			}
-			ice.pass()
 		})
-		w.publish(messages.LaneRevoke, "soar", revocation("a", 4711, fields{"expires": time.Now().Add(30 * time.Second)}))
-		<-frozen
-		w.start(hurried)
-		w.waitFor("soar", "a", messages.EventRevokeFailed, 5*time.Minute)
-		ice.thaw()
+		body := revocation("a", 4711)
+		w.publish(messages.LaneRevoke, "soar", body)
+		<-held
+		w.cancel(gate.Selector{Order: 4711})
+		w.start()
+		w.publish(messages.LaneRevokeUrgent, "soar", body)
+		w.waitFor("soar", "a", messages.EventRevokeCancelled, 5*time.Minute)
+		keys, err := w.control().ListKeys(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k := range keys.Keys() {
+			if strings.Contains(k, "cancel") {
+				if err := w.control().Delete(t.Context(), k); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		w.pass(time.Minute)
+		close(goOn)
 		w.pass(10 * time.Minute)
 		if n := len(w.puts(4711)); n != 0 {
 			t.Errorf("%d PUTs after the final event", n)
 		}
+		wantEvents(t, w.events("soar", "a"), messages.EventRevokeAccepted, messages.EventRevokeCancelled)
 		w.quiet()
 	})
 }

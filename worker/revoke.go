@@ -128,9 +128,11 @@ func (w *Worker) pursue(ctx context.Context, j *job, e ledger.Entry) verdict {
 		var v *verdict
 		switch answer.Next {
 		case ledger.Send:
-			if e, v = w.belongs(ctx, j, e); v == nil {
-				e, v = w.send(ctx, j, e)
-			}
+			e, v = w.send(ctx, j, e)
+		case ledger.Identify:
+			e, v = w.identify(ctx, j, e)
+		case ledger.Crowded:
+			e, v = w.crowded(ctx, j, e)
 		case ledger.Read:
 			e, v = w.readBack(ctx, j, e)
 		case ledger.Await:
@@ -204,6 +206,19 @@ func (w *Worker) end(ctx context.Context, j *job, e ledger.Entry, o ledger.Outco
 	w.at(stepMarked)
 	return e, ended, err
 }
+
+// crowded answers a command for an order on which as many others are being
+// tried as its record can hold.
+func (w *Worker) crowded(ctx context.Context, j *job, e ledger.Entry) (ledger.Entry, *verdict) {
+	e, ended, err := w.end(ctx, j, e, outcome(messages.ErrorGaveUp, fmt.Sprintf(
+		"order_id: too many other commands are being tried on order %d; nothing was sent for this one; send it again when they have ended", j.cmd.OrderID)), false)
+	if err != nil || !ended {
+		return e, new(retryIn(w.backoffDelay(int(min(j.deliveries, 8))), errors.Join(errCrowded, err)))
+	}
+	return e, nil
+}
+
+var errCrowded = errors.New("too many commands are being tried on the order")
 
 // park writes the waiting key and says revoke-requested: from then on the
 // sweep follows the request, and the message is acked.

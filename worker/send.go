@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	rand2 "math/rand/v2"
+	"net/http"
 	"time"
 
 	"certrecall/client"
@@ -41,7 +43,7 @@ func (w *Worker) send(ctx context.Context, j *job, e ledger.Entry) (ledger.Entry
 	}
 	owner := rand.Text()
 	e, began, err := w.begin(ctx, j, e, owner)
-	if err != nil || !began {
+	if err != nil || began == notBegun {
 		p.GiveBack()
 		if err != nil {
 			return e, new(w.tryLater(j, err))
@@ -49,7 +51,15 @@ func (w *Worker) send(ctx context.Context, j *job, e ledger.Entry) (ledger.Entry
 		return e, nil
 	}
 	w.at(stepBegun)
-	if e, p, err = w.readyToSend(wait, j, e, owner, p); err != nil {
+	if began != begunFirst {
+		err = w.unanswered(ctx, j)
+	}
+	if err == nil {
+		e, p, err = w.readyToSend(wait, j, e, owner, p)
+	} else {
+		p.GiveBack()
+	}
+	if err != nil {
 		return w.unsent(ctx, j, e, owner, err)
 	}
 	g := &lastLook{w: w, wait: wait, j: j, until: e.Lease.Until, permit: p}
@@ -66,34 +76,89 @@ func (w *Worker) send(ctx context.Context, j *job, e ledger.Entry) (ledger.Entry
 // unsent takes the Begin of a PUT back that was not begun.
 func (w *Worker) unsent(ctx context.Context, j *job, e ledger.Entry, owner string, why error) (ledger.Entry, *verdict) {
 	e = w.record(ctx, e, func(r *ledger.Record) { r.TakeBack(j.claimant, owner, false) })
-	if errors.Is(why, errStopped) {
+	switch {
+	case errors.Is(why, errStopped):
 		return e, nil
+	case errors.Is(why, errAnswered):
+		return e, new(w.answered(ctx, j))
 	}
 	return e, new(w.tryLater(j, why))
 }
 
+// begun is how a Begin was stored.
+type begun int
+
+const (
+	// notBegun: another was first, or the ledger answers otherwise by now.
+	notBegun begun = iota
+	// begunFirst: the record is brand new, so no command has ended on it.
+	begunFirst
+	begunAgain
+)
+
 // begin swaps the attempt in. After a swap whose answer was lost the record is
 // read: if it shows our attempt, a second swap on top of it makes that certain.
-// It reports false if another was first.
-func (w *Worker) begin(ctx context.Context, j *job, e ledger.Entry, owner string) (ledger.Entry, bool, error) {
-	for {
+func (w *Worker) begin(ctx context.Context, j *job, e ledger.Entry, owner string) (ledger.Entry, begun, error) {
+	var problem error
+	for try := range maxBegins {
+		if try > 0 && !sleep(ctx, rand2.N(beginPause<<try)) {
+			break
+		}
 		if !e.Begin(j.claimant, owner, w.clock.Now(), w.cfg.CallTimeout) {
-			return e, false, nil
+			return e, notBegun, nil
+		}
+		how := begunAgain
+		if e.Revision == 0 {
+			how = begunFirst
 		}
 		next, err := w.ledger.Swap(ctx, e)
 		if err == nil {
-			return next, true, nil
+			return next, how, nil
 		}
+		problem = err
 		lost := errors.Is(err, ledger.ErrLost)
 		now, err := w.ledger.Load(ctx, j.cmd.OrderID)
 		if err != nil {
-			return e, false, err
+			return e, notBegun, err
 		}
 		e = now
 		if lost && (e.Lease == nil || e.Lease.Owner != owner) {
-			return e, false, nil
+			return e, notBegun, nil
 		}
 	}
+	return w.record(ctx, e, func(r *ledger.Record) { r.TakeBack(j.claimant, owner, false) }), notBegun, errors.Join(problem, context.Cause(ctx))
+}
+
+const (
+	// maxBegins bounds how often one Begin is offered: the bucket may be full.
+	maxBegins  = 5
+	beginPause = 25 * time.Millisecond
+)
+
+// sleep waits for d; false if ctx ends before.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// unanswered makes sure, behind a Begin, that the command has no final event.
+// The record forgets a command that has ended, so it may have been another
+// message of this one that ended, and was forgotten, before the Begin: final,
+// forget, Begin, this read. A final event after the read finds the Begin in the
+// record.
+func (w *Worker) unanswered(ctx context.Context, j *job) error {
+	now, err := w.readChain(ctx, j.cmd.Name())
+	if err != nil {
+		return err
+	}
+	if now.last != 0 {
+		j.chain = now
+	}
+	return j.judgeChain()
 }
 
 // readyToSend is the last look before the socket: the permit is fresh, or
@@ -106,8 +171,8 @@ func (w *Worker) readyToSend(wait context.Context, j *job, e ledger.Entry, owner
 			return e, p, err
 		}
 		if e.Lease.Until.Sub(w.clock.Now()) < w.cfg.CallTimeout+ledger.LeaseSlack/2 {
-			var held bool
-			if e, held, err = w.begin(wait, j, e, owner); err != nil || !held {
+			var held begun
+			if e, held, err = w.begin(wait, j, e, owner); err != nil || held == notBegun {
 				p.GiveBack()
 				return e, p, errors.Join(errLeaseLost, err)
 			}
@@ -166,8 +231,12 @@ func (w *Worker) record(ctx context.Context, e ledger.Entry, learnt func(*ledger
 func (w *Worker) recordAnswer(ctx context.Context, j *job, e ledger.Entry, owner string, receipt client.Receipt, err error) (ledger.Entry, *verdict) {
 	now := w.clock.Now()
 	if err == nil {
-		if receipt.Request == nil {
+		switch {
+		case receipt.Request == nil && (receipt.Status == http.StatusNoContent || j.cmd.SkipApproval):
 			return w.record(ctx, e, func(r *ledger.Record) { r.EndRevoked(j.claimant, owner, now) }), nil
+		case receipt.Request == nil || receipt.Status != http.StatusCreated:
+			// Something was taken, nobody knows what: the answer may have lost its body on the way.
+			return w.record(ctx, e, func(r *ledger.Record) { r.EndUnclear(j.claimant, owner, now) }), nil
 		}
 		q := seen(*receipt.Request)
 		e = w.record(ctx, e, func(r *ledger.Record) { r.EndRequested(j.claimant, owner, now, q) })

@@ -183,7 +183,7 @@ func (s sweptCommands) Decided(ctx context.Context, k ledger.Waiting, q client.R
 		if _, known := r.Request(fresh.ID); !known {
 			return false
 		}
-		r.Decided(k.Target, fresh, s.w.clock.Now())
+		r.Decided(fresh, s.w.clock.Now())
 		return true
 	})
 	return err

@@ -98,6 +98,15 @@ func TestRequestNotFoundOnceIsFollowed(t *testing.T) {
 		if n := len(w.puts(4711)); n != 1 {
 			t.Errorf("%d PUTs while the request waits", n)
 		}
+		harmed := 0
+		for _, c := range w.sim.Calls() {
+			if c.Op == digicertsim.OpRequest && c.Status == 404 {
+				harmed++
+			}
+		}
+		if harmed != 1 {
+			t.Fatalf("%d requests were answered 404: the test shows nothing", harmed)
+		}
 		if err := w.sim.Approve(e.RequestID); err != nil {
 			t.Fatal(err)
 		}

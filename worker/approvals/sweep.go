@@ -124,7 +124,7 @@ func (r *round) settleOne(ctx context.Context, w ledger.Waiting, now time.Time) 
 	switch a.Next {
 	case ledger.Finish:
 		return r.cfg.Commands.Pursue(ctx, w)
-	case ledger.Send, ledger.Read:
+	case ledger.Send, ledger.Read, ledger.Identify, ledger.Crowded:
 		if w.Phase == ledger.Parked {
 			problem = r.cfg.Commands.Pursue(ctx, w)
 		}

@@ -72,6 +72,7 @@ func (l *Ledger) Load(ctx context.Context, order int64) (Entry, error) {
 // [kv.ErrBusy] and [kv.ErrNoRoom] nothing was stored either. Any other error
 // says nothing: the record may or may not have been stored.
 func (l *Ledger) Swap(ctx context.Context, e Entry) (Entry, error) {
+	e.prune()
 	revision, err := l.records.Swap(ctx, recordKey(e.Order), e.Record, e.Revision)
 	if err != nil {
 		return e, fmt.Errorf("storing the record of order %d: %w", e.Order, err)
@@ -92,7 +93,11 @@ func (l *Ledger) Update(ctx context.Context, hint Entry, change func(*Record) bo
 			if e.Gone {
 				e.Value = Fresh(order).Record
 			}
-			return change(&e.Value)
+			if !change(&e.Value) {
+				return false
+			}
+			e.Value.prune()
+			return true
 		})
 	if err != nil {
 		err = fmt.Errorf("changing the record of order %d: %w", order, err)

@@ -132,6 +132,7 @@ func (m *model) swap(e Entry) error {
 		return ErrLost
 	}
 	before := m.loadAt(len(m.stored))
+	e.prune()
 	value, err := json.Marshal(&e.Record)
 	if err != nil {
 		m.Fatal(err)

@@ -57,8 +57,8 @@ func (m *model) judgeAfter(last, p *modelPut) {
 			m.Fatalf("%s sends again although its request %d is %s", p.command, last.request, m.requestStatus(last.request))
 		}
 	case last.clear && last.refused:
-		if distinct < 1 {
-			m.Fatalf("a PUT after a refusal without a read")
+		if distinct < 2 || !late {
+			m.Fatalf("%s sends after a refusal of %s with %d reads since (late enough: %t)", p.command, last.command, distinct, late)
 		}
 	case last.clear:
 		m.Fatalf("a PUT after a 204")

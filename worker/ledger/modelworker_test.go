@@ -36,6 +36,8 @@ func (w *modelWorker) step() {
 	c.Received = m.digicert[0].at.Add(time.Hour)
 	e := m.load()
 	switch a := e.Decide(c, m.now); a.Next {
+	case Identify:
+		m.update(func(r *Record) bool { r.SetMember(c.Target); return true })
 	case Send:
 		w.begin(c, e)
 	case Read:
@@ -44,7 +46,7 @@ func (w *modelWorker) step() {
 		w.adopt(c, a.Request)
 	case Finish:
 		w.finish(c, e, a)
-	case Await, Later:
+	case Await, Later, Crowded:
 	}
 }
 
@@ -155,7 +157,7 @@ func (w *modelWorker) read(c Claimant, owner string) {
 	}
 	stored := modelRead{target: c.Target, began: m.now}
 	for _, q := range seen.requests {
-		reading.Requests = append(reading.Requests, SeenRequest{Request{ID: q.id, Status: q.status}, q.comments})
+		reading.Requests = append(reading.Requests, SeenRequest{Request: Request{ID: q.id, Status: q.status}, Comments: q.comments, Named: true, Target: q.target})
 		stored.shows = append(stored.shows, q.id)
 	}
 	w.next = func() {
@@ -174,7 +176,7 @@ func (w *modelWorker) adopt(c Claimant, q Request) {
 	if status == "pending" {
 		return
 	}
-	m.update(func(r *Record) bool { r.Decided(c.Target, Request{ID: q.ID, Status: status}, m.now); return true })
+	m.update(func(r *Record) bool { r.Decided(Request{ID: q.ID, Status: status}, m.now); return true })
 	if status == "approved" {
 		w.lease(c)
 	}

@@ -27,6 +27,9 @@ type Reading struct {
 type SeenRequest struct {
 	Request
 	Comments string
+	// Target is what DigiCert says it is about, if Named: a certificate, or [WholeOrder].
+	Target int64
+	Named  bool
 }
 
 // Observe takes a reading into the record. Evidence of an effect counts
@@ -44,13 +47,36 @@ func (r *Record) Observe(target int64, read Reading, now time.Time) {
 	if t.Attempt != nil {
 		r.observeOpen(t, read)
 	}
-	if t.Attempt == nil && t.settledBefore(read) {
+	if t.Attempt == nil && t.Doubt == nil && !read.Missing && t.settledBefore(read) {
 		t.State, t.Effect = Untouched, nil
 	}
 	r.conclude(t, now)
-	r.void(t, read)
+	if d := t.Doubt; d != nil && !read.Missing && d.agreed(d.Since, read) {
+		t.Doubt = nil
+		if e := t.Effect; e != nil {
+			e.ReadBy = read.ID
+		}
+	}
+	if t.Doubt == nil {
+		r.void(t, read)
+	}
+	r.keepGoing(t)
 	if e := t.Effect; e != nil && e.ReadBy == "" {
 		e.ReadBy = read.ID
+	}
+}
+
+// keepGoing takes a command that follows a request out of the row of failures
+// before: its retry budget is for failures in a row.
+func (r *Record) keepGoing(t *Target) {
+	if t.State != Requested {
+		return
+	}
+	for command, n := range r.Commands {
+		own := slices.ContainsFunc(t.Requests, func(q Request) bool { return q.By == command && q.open() })
+		if own && t.Attempt == nil || n.Attempts == 0 && r.Targets[n.Target] == t {
+			n.recovered()
+		}
 	}
 }
 
@@ -110,17 +136,29 @@ func (t *Target) settledBefore(read Reading) bool {
 	return t.Effect == nil || t.Effect.ReadBy != read.ID && !read.Began.Before(t.Effect.At)
 }
 
-// see files a request under the target of the command that caused it; one
-// from outside under the target that was read, unless it is known elsewhere.
+// see files a request under the target of the command that caused it; one from
+// outside under the target that DigiCert names, if that is the one that was
+// read. What names none is nobody's until something shows whose it is.
 func (r *Record) see(target int64, s SeenRequest, now time.Time) {
-	t := r.target(target)
-	s.By = r.owner(t, s.Comments)
-	if n := r.Commands[s.By]; n != nil && n.Target != target {
-		t = r.target(n.Target)
-	}
-	if s.By == "" && r.elsewhere(s.ID, target) {
+	by, of := r.owner(s.Comments)
+	old, known := r.filed(s.ID)
+	switch {
+	case by != "":
+	case known:
+		of = old
+	case s.Named && s.Target == target:
+		of = target
+	default:
 		return
 	}
+	t := r.target(of)
+	if known && old != of {
+		was := r.Targets[old]
+		t.Requests = append(t.Requests, *was.request(s.ID))
+		was.Requests = slices.DeleteFunc(was.Requests, func(q Request) bool { return q.ID == s.ID })
+		r.conclude(was, now)
+	}
+	s.By = by
 	if a := t.Attempt; a != nil && s.By == a.Command && !slices.Contains(a.Known, s.ID) {
 		s.Reason = a.Reason
 	}
@@ -128,7 +166,7 @@ func (r *Record) see(target int64, s SeenRequest, now time.Time) {
 		s.Decided = now // the order does not say when
 	}
 	r.add(t, s.Request, now)
-	if other := r.Targets[target]; other != t {
+	if of != target {
 		r.conclude(t, now) // what waits there forbids a PUT there
 	}
 }
@@ -195,17 +233,21 @@ func (r *Record) observeOpen(t *Target, read Reading) {
 	if a.Ended.IsZero() || read.Began.Before(a.Ended) {
 		return
 	}
+	if a.Refusal != nil && t.waiting() != nil {
+		r.refuse(t, a, read) // what waits answers the command
+		return
+	}
+	if read.Missing && a.Refusal == nil {
+		return // the key may not see the order: that shows nothing
+	}
+	if !a.agreed(a.Ended, read) {
+		return
+	}
 	if a.Refusal != nil {
 		r.refuse(t, a, read)
 		return
 	}
-	if a.UntouchedAt.IsZero() {
-		a.UntouchedAt, a.UntouchedBy = read.Began, read.ID
-		return
-	}
-	if read.ID != a.UntouchedBy && read.Began.Sub(a.Ended) >= SettleTime {
-		t.Attempt = nil
-	}
+	t.Attempt = nil
 }
 
 // refuse ends the command of a refused attempt, unless another's request waits
@@ -231,10 +273,14 @@ func (r *Record) refuse(t *Target, a *Attempt, read Reading) {
 const RequestGone = "gone"
 
 // Decided takes a fresh read of one known request into the record.
-func (r *Record) Decided(target int64, q Request, now time.Time) {
-	t := r.target(target)
+func (r *Record) Decided(q Request, now time.Time) {
+	target, known := r.filed(q.ID)
+	if !known {
+		return
+	}
+	t := r.Targets[target]
 	have := t.request(q.ID)
-	if have == nil || q.Status == RequestGone && now.Sub(have.Since) < SettleTime {
+	if q.Status == RequestGone && (have.void() || have.Status == "rejected" || now.Sub(have.Since) < SettleTime) {
 		return
 	}
 	if q.Decided.IsZero() && !q.Waits() {
@@ -247,7 +293,7 @@ func (r *Record) Decided(target int64, q Request, now time.Time) {
 // Recall takes a reading into a record that knows nothing of a command which
 // may have sent before: a request that ends in its suffix is its own.
 func (r *Record) Recall(c Claimant, read Reading, now time.Time) {
-	r.note(c, now)
+	r.note(c, now, maxNotes)
 	r.Observe(c.Target, read, now)
 }
 

@@ -59,6 +59,8 @@ type Target struct {
 	Attempt *Attempt `json:"attempt,omitempty"`
 	// Requests are all revoke requests known to concern this target.
 	Requests []Request `json:"requests,omitempty"`
+	// Doubt is what was decided outside and no two reads agree on yet; nil if there is none.
+	Doubt *Doubt `json:"doubt,omitempty"`
 	// Member is true once a certificate was found among the order's.
 	Member bool `json:"member,omitempty"`
 	// Effect says who caused State, for Revoked and Rejected.
@@ -79,10 +81,57 @@ type Attempt struct {
 	Ended time.Time `json:"ended,omitzero"`
 	// Refusal is DigiCert's clear no, before a read has confirmed that it hides no success.
 	Refusal *Refusal `json:"refusal,omitempty"`
-	// UntouchedAt dates the first read after Ended that showed no effect, and
-	// UntouchedBy names it, so that one read is never counted twice.
+	Silence
+}
+
+// Silence remembers the first read that showed no effect of something. One
+// read decides nothing: the second that agrees must have begun [SettleTime]
+// after what it is asked about.
+type Silence struct {
+	// UntouchedAt dates the first such read, and UntouchedBy names it, so that
+	// one read is never counted twice.
 	UntouchedAt time.Time `json:"untouched_at,omitzero"`
 	UntouchedBy string    `json:"untouched_by,omitempty"`
+}
+
+// agreed takes a read that shows no effect of what ended at since, and reports
+// whether it is the second of two that agree.
+func (s *Silence) agreed(since time.Time, read Reading) bool {
+	if read.Began.Before(since) {
+		return false
+	}
+	if s.UntouchedAt.IsZero() {
+		s.UntouchedAt, s.UntouchedBy = read.Began, read.ID
+		return false
+	}
+	return read.ID != s.UntouchedBy && read.Began.Sub(since) >= SettleTime
+}
+
+// due is when the second read may begin; zero if the first is still missing.
+func (s *Silence) due(since time.Time) time.Time {
+	if s.UntouchedAt.IsZero() {
+		return time.Time{}
+	}
+	return since.Add(SettleTime)
+}
+
+// Doubt follows a decision that was not asked of us: a request of somebody
+// outside that is decided, or one that DigiCert does not know any more. Reads
+// of the order lag behind it, so it is settled as an open attempt is.
+type Doubt struct {
+	// Since is when the decision was seen, server time.
+	Since time.Time `json:"since"`
+	Silence
+}
+
+// Suspicion is a reason to end a command that one read gave: an order that
+// DigiCert does not show, a certificate that is not the order's, or another
+// common name than the expected one.
+type Suspicion struct {
+	// Type is the error type of the contract.
+	Type string    `json:"type"`
+	At   time.Time `json:"at"`
+	By   string    `json:"by"`
 }
 
 // Request is one revoke request of DigiCert's.
@@ -100,11 +149,11 @@ type Request struct {
 	Raw json.RawMessage `json:"raw,omitempty"`
 }
 
-// Waits reports whether an administrator has yet to decide.
-func (r Request) Waits() bool { return r.Status == "pending" || r.Status == "submitted" }
+// Waits reports whether it may still be decided. A status that nobody documents
+// is taken for that: it is followed, and must not lead to a PUT.
+func (r Request) Waits() bool { return r.Status != "approved" && r.Status != "rejected" && !r.void() }
 
-// open reports whether a request of ours may still take effect, or did. A
-// status that nobody documents is taken for open: it must not lead to a PUT.
+// open reports whether a request of ours may still take effect, or did.
 func (r Request) open() bool { return r.Status != "rejected" && !r.void() }
 
 // void reports whether the request came to nothing without an administrator's no.
@@ -143,7 +192,8 @@ type Refusal struct {
 type Note struct {
 	// Target is what the command wants revoked.
 	Target int64 `json:"target,omitempty"`
-	// First is the begin of the first call made for it, server time.
+	// First is the begin of the first call of the row of failures that spends its
+	// retry budget, server time; zero where a call has succeeded since.
 	First time.Time `json:"first"`
 	// Attempts are the PUTs begun for it; a 429 and a PUT never written do not count.
 	Attempts int `json:"attempts,omitempty"`
@@ -160,6 +210,8 @@ type Note struct {
 	Spent    time.Duration `json:"spent,omitempty"`
 	// NotBefore is when the next try is due.
 	NotBefore time.Time `json:"not_before,omitzero"`
+	// Suspicion is what one read said against the command.
+	Suspicion *Suspicion `json:"suspicion,omitempty"`
 	// Outcome is certain and only has to be said.
 	Outcome *Outcome `json:"outcome,omitempty"`
 }
@@ -188,9 +240,20 @@ func (r *Record) target(id int64) *Target {
 	return t
 }
 
-func (r *Record) note(c Claimant, now time.Time) *Note {
+const (
+	// maxTried is how many commands may be tried on one order at a time. Those
+	// that only wait for a request of another are not among them.
+	maxTried = 128
+	// maxNotes leaves room for the outcomes of others, which are said and
+	// forgotten within moments.
+	maxNotes = 2 * maxTried
+)
+
+// note returns the command's note, and makes it while there are fewer than
+// room; nil if there are not.
+func (r *Record) note(c Claimant, now time.Time, room int) *Note {
 	n := r.Commands[c.Command]
-	if n == nil {
+	if n == nil && len(r.Commands) < room {
 		n = &Note{Target: c.Target, First: now}
 		if r.Commands == nil {
 			r.Commands = map[string]*Note{}
@@ -240,28 +303,47 @@ func (r *Record) known() []int64 {
 	return ids
 }
 
-// elsewhere reports whether the request is known to concern another target.
-func (r *Record) elsewhere(id, target int64) bool {
-	for k, t := range r.Targets {
-		if k != target && slices.ContainsFunc(t.Requests, func(q Request) bool { return q.ID == id && q.By != "" }) {
-			return true
-		}
-	}
-	return false
+// Unclear reports whether a PUT for the target ended, or may run, without an
+// answer: then a read that shows nothing says nothing.
+func (r *Record) Unclear(target int64) bool {
+	t := r.Targets[target]
+	return t != nil && t.Attempt != nil && t.Attempt.Refusal == nil
 }
 
-// owner finds whose a request is by the end of its comments: the command of
-// the open attempt, or another that is noted here; "" is somebody outside.
-func (r *Record) owner(t *Target, comments string) string {
-	if t.Attempt != nil && strings.HasSuffix(comments, Suffix(t.Attempt.Command)) {
-		return t.Attempt.Command
-	}
-	for command := range r.Commands {
-		if strings.HasSuffix(comments, Suffix(command)) {
-			return command
+// filed returns the target under which the request is known.
+func (r *Record) filed(id int64) (target int64, known bool) {
+	for k, t := range r.Targets {
+		if t.request(id) != nil {
+			return k, true
 		}
 	}
-	return ""
+	return 0, false
+}
+
+// owner finds whose a request is by the end of its comments: the command of an
+// open attempt, or another that is noted here, and its target; "" is somebody
+// outside, or a command that has ended.
+func (r *Record) owner(comments string) (command string, target int64) {
+	for k, t := range r.Targets {
+		if t.Attempt != nil && strings.HasSuffix(comments, Suffix(t.Attempt.Command)) {
+			return t.Attempt.Command, k
+		}
+	}
+	for command, n := range r.Commands {
+		if strings.HasSuffix(comments, Suffix(command)) {
+			return command, n.Target
+		}
+	}
+	return "", 0
+}
+
+// Owned reports whether it is known whose a request is: nobody needs to ask.
+func (r *Record) Owned(id int64, comments string) bool {
+	if _, known := r.filed(id); known {
+		return true
+	}
+	command, _ := r.owner(comments)
+	return command != ""
 }
 
 func (t *Target) request(id int64) *Request {

@@ -58,7 +58,7 @@ func (r *Record) Begin(c Claimant, owner string, now time.Time, timeout time.Dur
 		return false
 	}
 	r.Lease = &Lease{Owner: owner, Until: until}
-	t, n := r.target(c.Target), r.note(c, now)
+	t, n := r.target(c.Target), r.note(c, now, maxTried)
 	t.Puts++
 	n.Attempts++
 	t.Attempt = &Attempt{Owner: owner, Command: c.Command, Reason: c.Reason, Skip: c.Skip, Known: r.known(), Begun: now}
@@ -88,18 +88,23 @@ func (r *Record) EndUnclear(c Claimant, owner string, now time.Time) {
 		a.Ended = now
 		if a.UntouchedAt.Before(now) {
 			// Another read it while this process was frozen: before it ended, as far as we know.
-			a.UntouchedAt, a.UntouchedBy = time.Time{}, ""
+			a.Silence = Silence{}
 		}
-		r.note(c, now).Unclear = true
+		if n := r.Commands[c.Command]; n != nil {
+			n.Unclear = true
+		}
 	}
 }
 
-// EndRefused writes down DigiCert's clear no. The attempt stays open until a
-// read has shown that the no hides no success; that needs one read only.
+// EndRefused writes down DigiCert's clear no. The attempt stays open until two
+// reads have shown that the no hides no success.
 func (r *Record) EndRefused(c Claimant, owner string, now time.Time, no Refusal) {
 	r.Release(owner)
 	if a := r.target(c.Target).Attempt; a != nil && a.Owner == owner {
 		a.Ended, a.Refusal = now, &no
+		if a.UntouchedAt.Before(now) {
+			a.Silence = Silence{}
+		}
 	}
 }
 
@@ -130,7 +135,7 @@ func (r *Record) EndRequested(c Claimant, owner string, now time.Time, q Request
 // needs no note any more: its attempts go on in the effect.
 func (r *Record) revoked(target int64, e Effect) {
 	t := r.target(target)
-	t.State, t.Effect, t.Attempt = Revoked, &e, nil
+	t.State, t.Effect, t.Attempt, t.Doubt = Revoked, &e, nil, nil
 	if n := r.Commands[e.Command]; n != nil && n.Target == target {
 		delete(r.Commands, e.Command)
 	}
@@ -138,8 +143,13 @@ func (r *Record) revoked(target int64, e Effect) {
 
 func (r *Record) add(t *Target, q Request, now time.Time) {
 	if have := t.request(q.ID); have != nil {
-		if q.Waits() && !have.Waits() {
+		switch {
+		case q.Waits() && have.Status == RequestGone:
+			have.Decided = time.Time{} // it is there after all
+		case q.Waits() && !have.Waits():
 			q.Status, q.Raw = "", nil // a decision stands; what says otherwise is older
+		case !q.Waits() && (have.Waits() || q.Status == RequestGone && have.Status != RequestGone):
+			t.doubt(have.By, q.Status, now)
 		}
 		if len(have.Raw) > len(q.Raw) && q.Status == have.Status {
 			q.Raw = nil // an order shows its requests shortened, without who decided
@@ -163,6 +173,18 @@ func (r *Record) add(t *Target, q Request, now time.Time) {
 	}
 	q.Since = now
 	t.Requests = append(t.Requests, q)
+	if q.Status == "approved" {
+		t.doubt(q.By, q.Status, now)
+	}
+}
+
+// doubt begins where a decision is seen that reads of the order may lag behind.
+// What became of a request of our own is followed until the order shows it.
+func (t *Target) doubt(by, status string, now time.Time) {
+	if own := by != ""; own && (status == "approved" || status == "rejected") {
+		return
+	}
+	t.Doubt = &Doubt{Since: now}
 }
 
 // conclude reckons the state from the requests of a target that does not read revoked.
@@ -181,7 +203,7 @@ func (r *Record) conclude(t *Target, now time.Time) {
 	}
 	switch {
 	case waits:
-		t.State, t.Effect = Requested, nil
+		t.State, t.Effect, t.Doubt = Requested, nil, nil
 	case rejected != nil:
 		if rejected.Decided.IsZero() {
 			rejected.Decided = now
@@ -243,19 +265,25 @@ func (r *Record) reject(t *Target) {
 // says nothing was sent (cancelled, expired, protected, poison, gave up) or
 // that nothing more can be learnt. It reports false, and changes nothing, while
 // a PUT of the command has an unclear outcome (force overrides that: the truth
-// could not be read to the end of the budget) or a request of its own waits.
+// could not be read to the end of the budget) or a request of its own waits; nor
+// while the record has no room for it.
 func (r *Record) End(c Claimant, now time.Time, o Outcome, force bool) bool {
-	n := r.note(c, now)
-	if n.Outcome != nil {
+	if n := r.Commands[c.Command]; n != nil && n.Outcome != nil {
 		return true
 	}
-	t := r.target(c.Target)
-	if !force && t.Attempt != nil && t.Attempt.Command == c.Command {
+	if t := r.Targets[c.Target]; t != nil {
+		if !force && t.Attempt != nil && t.Attempt.Command == c.Command {
+			return false
+		}
+		if slices.ContainsFunc(t.Requests, func(q Request) bool { return q.By == c.Command && q.open() }) {
+			return false
+		}
+	}
+	n := r.note(c, now, maxNotes)
+	if n == nil {
 		return false
 	}
-	if slices.ContainsFunc(t.Requests, func(q Request) bool { return q.By == c.Command && q.open() }) {
-		return false
-	}
+	o.Detail = clip(o.Detail)
 	n.Outcome = &o
 	return true
 }
@@ -267,14 +295,50 @@ func (r *Record) Failed(c Claimant, now time.Time, spent, delay time.Duration, b
 	if begun && r.Commands[c.Command] == nil {
 		return
 	}
-	n := r.note(c, now)
+	n := r.note(c, now, maxTried)
+	if n == nil {
+		return // it will hear that the order is crowded
+	}
+	if n.First.IsZero() {
+		n.First = now
+	}
 	n.Failures++
 	n.Last, n.Spent, n.NotBefore = now, n.Spent+spent, now.Add(delay)
 }
 
+// recovered ends a row of failures: only those in a row spend the retry budget.
+func (n *Note) recovered() {
+	n.First, n.Last, n.NotBefore, n.Failures, n.Spent = time.Time{}, time.Time{}, time.Time{}, 0, 0
+}
+
 // Deny counts a 401 or 403 that was the command's own, and reports how many there were.
 func (r *Record) Deny(c Claimant, now time.Time) int {
-	n := r.note(c, now)
+	n := r.note(c, now, maxTried)
+	if n == nil {
+		return 0
+	}
 	n.Denied++
 	return n.Denied
+}
+
+// Suspect takes a read that speaks against the command: for a reason of that
+// type nothing may be sent for it. It reports whether the read is the second
+// of two that agree, [SettleTime] apart.
+func (r *Record) Suspect(c Claimant, errorType string, read Reading, now time.Time) bool {
+	n := r.note(c, now, maxTried)
+	if n == nil {
+		return false
+	}
+	if s := n.Suspicion; s == nil || s.Type != errorType {
+		n.Suspicion = &Suspicion{Type: errorType, At: read.Began, By: read.ID}
+	}
+	s := n.Suspicion
+	return s.By != read.ID && read.Began.Sub(s.At) >= SettleTime
+}
+
+// Trust takes back what a read said against the command: another says nothing of it.
+func (r *Record) Trust(c Claimant) {
+	if n := r.Commands[c.Command]; n != nil {
+		n.Suspicion = nil
+	}
 }

@@ -45,8 +45,8 @@ func requested(c Claimant, at int, id int64) change {
 	return do(func(r *Record) { r.EndRequested(c, "put of "+c.Command, after(at), Request{ID: id, Status: "pending"}) })
 }
 
-func decided(target int64, at int, id int64, status string) change {
-	return do(func(r *Record) { r.Decided(target, Request{ID: id, Status: status}, after(at)) })
+func decided(_ int64, at int, id int64, status string) change {
+	return do(func(r *Record) { r.Decided(Request{ID: id, Status: status}, after(at)) })
 }
 
 // read takes the lease and stores what the order shows.
@@ -61,6 +61,11 @@ func read(target int64, at int, f ...func(*Reading)) change {
 		for _, g := range f {
 			g(&seen)
 		}
+		for i := range seen.Requests {
+			if q := &seen.Requests[i]; q.Comments == "console" {
+				q.Named, q.Target = true, target
+			}
+		}
 		r.Release(owner)
 		r.Observe(target, seen, after(at))
 	}
@@ -69,11 +74,18 @@ func read(target int64, at int, f ...func(*Reading)) change {
 func revoked(r *Reading) { r.Revoked, r.OrderStatus = true, "revoked" }
 func missing(r *Reading) { r.Missing, r.OrderStatus = true, "" }
 
+// names is a request from outside that waits and names its target.
+func names(id, target int64) func(*Reading) {
+	return func(r *Reading) {
+		r.Requests = append(r.Requests, SeenRequest{Request: Request{ID: id, Status: "pending"}, Comments: "by hand", Named: true, Target: target})
+	}
+}
+
 func reads(status string) func(*Reading) { return func(r *Reading) { r.OrderStatus = status } }
 
 func shows(id int64, status, comments string) func(*Reading) {
 	return func(r *Reading) {
-		r.Requests = append(r.Requests, SeenRequest{Request{ID: id, Status: status}, comments})
+		r.Requests = append(r.Requests, SeenRequest{Request: Request{ID: id, Status: status}, Comments: comments})
 	}
 }
 
@@ -87,6 +99,7 @@ func withItsOrder(c Claimant) []change {
 // found to have gone with it.
 func TestNoteOutlivesAnotherTarget(t *testing.T) {
 	r := &Record{Order: 1}
+	r.SetMember(cert.Target)
 	for _, change := range append(withItsOrder(cert), read(7, 20, revoked, shows(9, "approved", "x"+Suffix(plain.Command)))) {
 		change(t, r)
 	}
@@ -140,30 +153,57 @@ func TestDecide(t *testing.T) {
 		"revoked outside":              {[]change{read(0, 0, revoked)}, plain, 0, finished(Revoked, "")},
 		"refused, revoked outside":     {[]change{begin(plain, 0), refused(plain, 1), read(0, 2, revoked)}, plain, 2, finished(Revoked, "")},
 		"refused, not read yet":        {[]change{begin(plain, 0), refused(plain, 1)}, plain, 1, want{Next: Read, Open: true}},
-		"refused":                      {[]change{begin(plain, 0), refused(plain, 1), read(0, 2)}, plain, 2, told("revoke-failed refused")},
-		"refused, canceled":            {[]change{begin(plain, 0), refused(plain, 1), read(0, 2, reads("canceled"))}, plain, 2, told("revoke-failed order-not-revocable")},
-		"refused, unknown order":       {[]change{begin(plain, 0), refused(plain, 1), read(0, 2, missing)}, plain, 2, told("revoke-failed order-not-found")},
-		"a new one after a refusal":    {[]change{begin(plain, 0), refused(plain, 1), read(0, 2)}, other, 2, want{Next: Read}},
-		"and after a read":             {[]change{begin(plain, 0), refused(plain, 1), read(0, 2), read(0, 3)}, other, 3, want{Next: Send}},
-		"rejected":                     {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, "rejected")}, plain, 50, told("revoke-rejected approval-rejected")},
-		"rejected, for who waited":     {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, "rejected")}, other, 50, finished(Rejected, "soar/a")},
-		"rejected, for who skips":      {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, "rejected")}, skip, 50, want{Next: Read}},
-		"rejected, and another waits":  {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, "rejected"), read(0, 51, shows(10, "pending", "console"))}, other, 51, want{Next: Adopt, Request: 10}},
-		"approved, not revoked yet":    {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, "approved"), read(0, 51)}, plain, 51, want{Next: Await, Request: 9}},
-		"approved, for another":        {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, "approved"), read(0, 51)}, other, 51, want{Next: Adopt, Request: 9}},
-		"approved outside, untouched":  {[]change{read(0, 0, shows(3, "pending", "console")), decided(0, 50, 3, "approved"), read(0, 51)}, plain, 51, want{Next: Send}},
-		"approved and revoked":         {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, "approved"), read(0, 51, revoked)}, other, 51, finished(Revoked, "soar/a")},
-		"in a status nobody knows":     {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, "escalated"), read(0, 51)}, plain, 51, want{Next: Await, Request: 9}},
-		"gone, not read yet":           {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, RequestGone)}, plain, 50, want{Next: Read}},
-		"gone":                         {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, RequestGone), read(0, 51)}, plain, 51, told("revoke-failed refused")},
-		"gone, too young for that":     {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 10, 9, RequestGone), read(0, 10)}, plain, 10, want{Next: Await, Request: 9}},
-		"gone, too young, for another": {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 10, 9, RequestGone), read(0, 10)}, other, 10, want{Next: Adopt, Request: 9}},
-		"gone, for another":            {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, RequestGone), read(0, 51)}, other, 51, want{Next: Send}},
-		"gone, canceled":               {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, RequestGone), read(0, 51, reads("canceled"))}, plain, 51, told("revoke-failed order-not-revocable")},
-		"gone, yet revoked":            {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, RequestGone), read(0, 51, revoked)}, plain, 51, finished(Revoked, "")},
-		"one certificate only":         {[]change{begin(cert, 0), do(func(r *Record) { r.EndRevoked(cert, "put of cli/c", after(1)) })}, plain, 1, want{Next: Send}},
-		"the whole order answers it":   {[]change{begin(skip, 0), do(func(r *Record) { r.EndRevoked(skip, "put of soc/s", after(1)) })}, cert, 1, finished(Revoked, "soc/s")},
-		"it went with its order":       {append(withItsOrder(cert), read(7, 20, revoked, shows(9, "approved", "x"+mark))), cert, 20, finished(Revoked, "soar/a")},
+		"refused, read once":           {[]change{begin(plain, 0), refused(plain, 1), read(0, 2)}, plain, 2, want{Next: Later, Why: WhySettle, Open: true}},
+		"refused, second read due":     {[]change{begin(plain, 0), refused(plain, 1), read(0, 2)}, plain, 11, want{Next: Read, Open: true}},
+		"refused, the second reads revoked": {
+			[]change{begin(plain, 0), refused(plain, 1), read(0, 2), read(0, 11, revoked)}, plain, 11, finished(Revoked, "")},
+		"refused, the second shows another's request": {
+			[]change{begin(plain, 0), refused(plain, 1), read(0, 2), read(0, 11, shows(3, "pending", "console"))}, plain, 11, want{Next: Adopt, Request: 3}},
+		"refused":                        {[]change{begin(plain, 0), refused(plain, 1), read(0, 2), read(0, 11)}, plain, 11, told("revoke-failed refused")},
+		"refused, canceled":              {[]change{begin(plain, 0), refused(plain, 1), read(0, 2), read(0, 11, reads("canceled"))}, plain, 11, told("revoke-failed order-not-revocable")},
+		"refused, unknown order":         {[]change{begin(plain, 0), refused(plain, 1), read(0, 2, missing), read(0, 11, missing)}, plain, 11, told("revoke-failed order-not-found")},
+		"a new one after a refusal":      {[]change{begin(plain, 0), refused(plain, 1), read(0, 2), read(0, 11)}, other, 11, want{Next: Read}},
+		"and after a read":               {[]change{begin(plain, 0), refused(plain, 1), read(0, 2), read(0, 11), read(0, 12)}, other, 12, want{Next: Send}},
+		"and after a 404":                {[]change{begin(plain, 0), refused(plain, 1), read(0, 2), read(0, 11), read(0, 12, missing)}, other, 12, want{Next: Read}},
+		"unclear, then unknown twice":    {[]change{begin(plain, 0), unclear(plain, 1), read(0, 2, missing), read(0, 11, missing)}, plain, 11, want{Next: Read, Open: true}},
+		"rejected":                       {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, "rejected")}, plain, 50, told("revoke-rejected approval-rejected")},
+		"rejected, for who waited":       {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, "rejected")}, other, 50, finished(Rejected, "soar/a")},
+		"rejected, for who skips":        {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, "rejected")}, skip, 50, want{Next: Read}},
+		"rejected, and another waits":    {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, "rejected"), read(0, 51, shows(10, "pending", "console"))}, other, 51, want{Next: Adopt, Request: 10}},
+		"approved, not revoked yet":      {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, "approved"), read(0, 51)}, plain, 51, want{Next: Await, Request: 9}},
+		"approved, for another":          {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, "approved"), read(0, 51)}, other, 51, want{Next: Adopt, Request: 9}},
+		"approved outside, untouched":    {[]change{read(0, 0, shows(3, "pending", "console")), decided(0, 50, 3, "approved"), read(0, 51), read(0, 60)}, plain, 60, want{Next: Send}},
+		"approved outside, not read yet": {[]change{read(0, 0, shows(3, "pending", "console")), decided(0, 50, 3, "approved")}, plain, 50, want{Next: Read}},
+		"approved outside, read once":    {[]change{read(0, 0, shows(3, "pending", "console")), decided(0, 50, 3, "approved"), read(0, 51)}, plain, 51, want{Next: Later, Why: WhySettle}},
+		"approved outside, one read lagged": {
+			[]change{read(0, 0, shows(3, "pending", "console")), decided(0, 50, 3, "approved"), read(0, 51), read(0, 60, revoked)}, plain, 60, finished(Revoked, "")},
+		"seen approved at first sight": {[]change{read(0, 0, shows(3, "approved", "console"))}, plain, 0, want{Next: Later, Why: WhySettle}},
+		"rejected outside, read once":  {[]change{read(0, 0, shows(3, "pending", "console")), decided(0, 50, 3, "rejected"), read(0, 51)}, plain, 51, want{Next: Later, Why: WhySettle}},
+		"rejected outside":             {[]change{read(0, 0, shows(3, "pending", "console")), decided(0, 50, 3, "rejected"), read(0, 51), read(0, 60)}, plain, 60, finished(Rejected, "")},
+		"outside, in a status nobody knows": {
+			[]change{read(0, 0, shows(3, "escalated", "console"))}, plain, 0, want{Next: Adopt, Request: 3}},
+		"a request that names no target": {[]change{read(0, 0, shows(3, "pending", "unnamed"))}, plain, 0, want{Next: Send}},
+		"one that names another target":  {[]change{read(0, 0, names(3, 8))}, plain, 0, want{Next: Send}},
+		"nor for that target's order":    {[]change{read(8, 0, names(3, 8))}, plain, 0, want{Next: Send}},
+		"a certificate not identified":   {nil, Claimant{Command: "cli/e", Target: 8, Received: zero}, 0, want{Next: Identify}},
+		"nor where its order is revoked": {[]change{read(0, 0, revoked)}, Claimant{Command: "cli/e", Target: 8, Received: zero}, 0, want{Next: Identify}},
+		"a name that is expected":        {[]change{read(0, 0, revoked)}, Claimant{Command: "cli/e", Expects: true, Received: zero}, 0, want{Next: Identify}},
+		"a name that was read":           {nil, Claimant{Command: "cli/e", Expects: true, Identified: true, Received: zero}, 0, want{Next: Send}},
+		"approved and revoked":           {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, "approved"), read(0, 51, revoked)}, other, 51, finished(Revoked, "soar/a")},
+		"in a status nobody knows":       {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, "escalated"), read(0, 51)}, plain, 51, want{Next: Await, Request: 9}},
+		"gone, not read yet":             {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, RequestGone)}, plain, 50, want{Next: Read}},
+		"gone":                           {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, RequestGone), read(0, 51), read(0, 60)}, plain, 60, told("revoke-failed refused")},
+		"gone, read once":                {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, RequestGone), read(0, 51)}, plain, 51, want{Next: Later, Why: WhySettle}},
+		"gone, yet the order shows it":   {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, RequestGone), read(0, 51, shows(9, "pending", "x"+mark))}, plain, 51, want{Next: Await, Request: 9}},
+		"approved, then gone":            {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, "approved"), decided(0, 51, 9, RequestGone), read(0, 52)}, plain, 52, want{Next: Later, Why: WhySettle}},
+		"gone, too young for that":       {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 10, 9, RequestGone), read(0, 10)}, plain, 10, want{Next: Await, Request: 9}},
+		"gone, too young, for another":   {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 10, 9, RequestGone), read(0, 10)}, other, 10, want{Next: Adopt, Request: 9}},
+		"gone, for another":              {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, RequestGone), read(0, 51), read(0, 60)}, other, 60, want{Next: Send}},
+		"gone, canceled":                 {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, RequestGone), read(0, 51), read(0, 60, reads("canceled"))}, plain, 60, told("revoke-failed order-not-revocable")},
+		"gone, yet revoked":              {[]change{begin(plain, 0), requested(plain, 1, 9), decided(0, 50, 9, RequestGone), read(0, 51, revoked)}, plain, 51, finished(Revoked, "")},
+		"one certificate only":           {[]change{begin(cert, 0), do(func(r *Record) { r.EndRevoked(cert, "put of cli/c", after(1)) })}, plain, 1, want{Next: Send}},
+		"the whole order answers it":     {[]change{begin(skip, 0), do(func(r *Record) { r.EndRevoked(skip, "put of soc/s", after(1)) })}, cert, 1, finished(Revoked, "soc/s")},
+		"it went with its order":         {append(withItsOrder(cert), read(7, 20, revoked, shows(9, "approved", "x"+mark))), cert, 20, finished(Revoked, "soar/a")},
 		"its order was not revoked": {append(withItsOrder(cert), read(7, 20, revoked, reads("issued"), shows(9, "approved", "x"+mark))), cert, 20,
 			finished(Revoked, "cli/c")},
 		"by its own request": {append(withItsOrder(cert), read(7, 20, revoked, shows(8, "approved", "x"+Suffix(cert.Command)), shows(9, "approved", "x"+mark))), cert, 20,
@@ -179,6 +219,7 @@ func TestDecide(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &Record{Order: 1}
+			r.SetMember(cert.Target)
 			for _, change := range c.story {
 				change(t, r)
 			}
