@@ -7,10 +7,14 @@ import "slices"
 // judgeRecord holds what must never change to what was stored.
 func (m *model) judgeRecord(before, after Record) {
 	for id, t := range before.Targets {
-		if t.State == Revoked && after.Targets[id].State != Revoked {
-			m.Fatalf("target %d was revoked and reads %q now", id, after.Targets[id].State)
+		now := after.Targets[id]
+		if now == nil {
+			now = &Target{}
 		}
-		if now := after.Targets[id]; t.Attempt != nil && now.Attempt != nil && t.Attempt.Owner != now.Attempt.Owner {
+		if t.State == Revoked && now.State != Revoked {
+			m.Fatalf("target %d was revoked and reads %q now", id, now.State)
+		}
+		if t.Attempt != nil && now.Attempt != nil && t.Attempt.Owner != now.Attempt.Owner {
 			m.Fatalf("an attempt began over the open one of %s", t.Attempt.Command)
 		}
 	}
