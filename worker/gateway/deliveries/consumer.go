@@ -26,12 +26,12 @@ const (
 
 const (
 	// ackWait is how long a gateway may be silent about an event in its hands.
-	ackWait = time.Minute
+	ackWait = 30 * time.Second
 	// maxAckPending bounds the events that wait for another try.
 	maxAckPending = 4096
 	// group is the only priority group: one gateway at a time pulls.
 	group     = "gateway"
-	pinnedTTL = 30 * time.Second
+	pinnedTTL = 10 * time.Second
 	// pausedYears is what stands for a pause without end.
 	pausedYears = 100
 	// requestTimeout bounds one request to JetStream.
