@@ -13,6 +13,7 @@ import (
 
 	"certrecall/messages"
 	"certrecall/worker/gateway"
+	"certrecall/worker/gateway/deliveries"
 )
 
 // gatewayCmd is the door for systems that speak HTTP.
@@ -23,6 +24,7 @@ type gatewayCmd struct {
 	LogLevel  string `name:"log-level" env:"CERTRECALL_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 	LogFormat string `name:"log-format" env:"CERTRECALL_LOG_FORMAT" default:"${log_format}" help:"json, or console: the default on a terminal."`
 
+	Setup       bool `name:"setup" help:"Make the consumers of the deliveries, or bring them up to date, and end: for a gateway whose NATS user may not."`
 	Check       bool `name:"check" help:"Read the configuration and its secrets, try NATS, print what is in force, and end: exit code 0 if all works, else 1 (2 for a wrong configuration)."`
 	Healthcheck bool `name:"healthcheck" help:"Ask the gateway that runs at --http-addr for its readiness, print it, and end: exit code 0 if it is ready, else 1. For containers."`
 }
@@ -99,6 +101,9 @@ func (c *gatewayCmd) Run(ctx context.Context, p *process) error {
 	if c.Check {
 		return c.check(ctx, p, set)
 	}
+	if c.Setup {
+		return c.setup(ctx, p, set)
+	}
 	conn, err := c.connect(set.nats, log)
 	if err != nil {
 		return err
@@ -145,4 +150,24 @@ func (c *gatewayCmd) check(ctx context.Context, p *process, set gatewaySettings)
 	}
 	fmt.Fprintln(p.stdout, "NATS: "+c.redacted()+" answers, and its streams are there")
 	return nil
+}
+
+// setup makes the consumers of the deliveries.
+func (c *gatewayCmd) setup(ctx context.Context, p *process, set gatewaySettings) error {
+	s, err := c.open(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer s.conn.Close()
+	ctx, cancel := context.WithTimeout(ctx, deliveriesTimeout)
+	defer cancel()
+	var all []deliveries.Standing
+	for _, e := range set.gateway.Deliveries {
+		now, err := deliveries.Provision(ctx, s.js, s.names, e)
+		if err != nil {
+			return fmt.Errorf("delivery %s: %w", e.Name, err)
+		}
+		all = append(all, now)
+	}
+	return printDeliveries(p, all, false)
 }

@@ -46,7 +46,7 @@ func (g *Gateway) Check(ctx context.Context) error {
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
 			return fmt.Errorf("there is no stream %s: run certrecall setup", name)
 		}
-		if err != nil {
+		if err != nil && name == g.cfg.Names.EventsStream() { // whether the commands are there the user may not be told
 			return fmt.Errorf("reading stream %s: %w", name, err)
 		}
 	}

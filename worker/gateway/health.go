@@ -96,7 +96,7 @@ func (g *Gateway) watch(ctx context.Context) {
 }
 
 func (g *Gateway) lookAtStreams(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	ctx, cancel := context.WithTimeout(ctx, 2*publishTimeout)
 	defer cancel()
 	wrong := ""
 	for _, name := range []string{g.cfg.Names.CommandsStream(), g.cfg.Names.EventsStream()} {
@@ -104,7 +104,7 @@ func (g *Gateway) lookAtStreams(ctx context.Context) {
 		switch {
 		case errors.Is(err, jetstream.ErrStreamNotFound):
 			wrong = "there is no stream " + name + ": run certrecall setup"
-		case err != nil:
+		case err != nil && name == g.cfg.Names.EventsStream(): // whether the commands are there the user may not be told
 			wrong = "stream " + name + " cannot be read: " + err.Error()
 		}
 	}

@@ -82,22 +82,57 @@ func (e Endpoint) ensure(ctx context.Context, js jetstream.JetStream, n messages
 		if errors.Is(err, jetstream.ErrConsumerExists) { // another gateway was faster
 			c, err = consumer(ctx, js, n, want.Durable)
 		}
+		err = hint(err)
 	}
 	if err != nil {
 		return nil, err
 	}
 	got := c.CachedInfo().Config
-	if o := got.Metadata[ownerKey]; o != owner {
-		return nil, fmt.Errorf("consumer %s of stream %s is not certrecall's: give the delivery another name, or remove the consumer", want.Durable, n.EventsStream())
+	if o := got.Metadata[ownerKey]; o != "" && o != owner {
+		return nil, fmt.Errorf("consumer %s of stream %s belongs to %q: give the delivery another name, or remove the consumer", want.Durable, n.EventsStream(), o)
 	}
-	if slices.Equal(filtersOf(got), want.FilterSubjects) && got.Metadata[urlKey] == want.Metadata[urlKey] {
+	if got.AckPolicy != jetstream.AckExplicitPolicy || got.DeliverSubject != "" {
+		return nil, fmt.Errorf("consumer %s of stream %s is no pull consumer with explicit acknowledgements: remove it and let certrecall gateway --setup make it", want.Durable, n.EventsStream())
+	}
+	if sameFilters(n, filtersOf(got), want.FilterSubjects) {
 		return c, nil
 	}
 	got.FilterSubject, got.FilterSubjects = "", want.FilterSubjects
+	if got.Metadata == nil {
+		got.Metadata = map[string]string{}
+	}
 	got.Metadata[urlKey] = want.Metadata[urlKey]
-	return asked(ctx, "updating consumer "+want.Durable, func(ctx context.Context) (jetstream.Consumer, error) {
+	c, err = asked(ctx, "updating the filters of consumer "+want.Durable, func(ctx context.Context) (jetstream.Consumer, error) {
 		return js.UpdateConsumer(ctx, n.EventsStream(), got)
 	})
+	return c, hint(err)
+}
+
+// Provision makes or updates the endpoint's consumer, for a gateway whose NATS
+// user may not: whoever may make a consumer may make it deliver anywhere.
+func Provision(ctx context.Context, js jetstream.JetStream, n messages.Names, e Endpoint) (Standing, error) {
+	c, err := e.ensure(ctx, js, n, 0)
+	if err != nil {
+		return Standing{}, err
+	}
+	return standingOf(c.CachedInfo()), nil
+}
+
+// hint says what to do where a consumer could not be made or changed. A right
+// that is missing shows as silence.
+func hint(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w (if the NATS user of the gateway may not: run certrecall gateway --setup with one that may)", err)
+}
+
+// sameFilters compares the filters of a consumer with those wanted, in any order.
+func sameFilters(n messages.Names, got, want []string) bool {
+	if len(got) == 0 {
+		got = []string{n.EventSubjects()}
+	}
+	return slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want)))
 }
 
 func consumer(ctx context.Context, js jetstream.JetStream, n messages.Names, name string) (jetstream.Consumer, error) {
@@ -117,28 +152,33 @@ func asked[T any](ctx context.Context, doing string, request func(context.Contex
 	return v, nil
 }
 
-// switchOff pauses the consumer and writes down why, in one change, so that all
-// gateways stop at once and an operator can read it. What was said first stays.
+// switchOff pauses the consumer, so that all gateways stop at once, and writes
+// down why, so that an operator can read it. What was said first stays. A
+// gateway that may pause but not change its consumer leaves the reason to its
+// log.
 func switchOff(ctx context.Context, js jetstream.JetStream, n messages.Names, name, reason string, now time.Time) error {
 	c, err := consumer(ctx, js, n, ConsumerName(name))
 	if err != nil {
 		return err
 	}
 	cfg := c.CachedInfo().Config
-	if cfg.Metadata[offKey] != "" {
+	if c.CachedInfo().Paused && cfg.Metadata[offKey] != "" {
 		return nil
 	}
 	until := now.AddDate(pausedYears, 0, 0)
-	cfg.Metadata[offKey], cfg.Metadata[offAtKey], cfg.PauseUntil = reason, now.UTC().Format(time.RFC3339), &until
-	if _, err := asked(ctx, "switching off consumer "+cfg.Durable, func(ctx context.Context) (jetstream.Consumer, error) {
-		return js.UpdateConsumer(ctx, n.EventsStream(), cfg)
+	if _, err := asked(ctx, "pausing consumer "+cfg.Durable, func(ctx context.Context) (*jetstream.ConsumerPauseResponse, error) {
+		return js.PauseConsumer(ctx, n.EventsStream(), cfg.Durable, until)
 	}); err != nil {
 		return err
 	}
-	_, err = asked(ctx, "pausing consumer "+cfg.Durable, func(ctx context.Context) (*jetstream.ConsumerPauseResponse, error) {
-		return js.PauseConsumer(ctx, n.EventsStream(), cfg.Durable, until)
+	if cfg.Metadata == nil {
+		cfg.Metadata = map[string]string{}
+	}
+	cfg.Metadata[offKey], cfg.Metadata[offAtKey], cfg.PauseUntil = reason, now.UTC().Format(time.RFC3339), &until
+	_, _ = asked(ctx, "saying why", func(ctx context.Context) (jetstream.Consumer, error) { // it is off; the log has the reason too
+		return js.UpdateConsumer(ctx, n.EventsStream(), cfg)
 	})
-	return err
+	return nil
 }
 
 func hostOf(url string) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -132,8 +133,11 @@ func (d *Delivery) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	it, err := c.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(pullHeartbeat),
-		jetstream.PullPriorityGroup(group))
+	options := []jetstream.PullMessagesOpt{jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(pullHeartbeat)}
+	if slices.Contains(c.CachedInfo().Config.PriorityGroups, group) { // one that an operator made may have none
+		options = append(options, jetstream.PullPriorityGroup(group))
+	}
+	it, err := c.Messages(options...)
 	if err != nil {
 		return fmt.Errorf("pulling events: %w", err)
 	}

@@ -72,11 +72,9 @@ func (d *Delivery) post(ctx context.Context, h *chain, meta *jetstream.MsgMetada
 		r.Outcome = Delivered
 		return verdict{kind: done}
 	}
-	off := ""
+	off := d.pace.missed(a, began, now)
 	if a.result == gone {
 		off = "it answered 410 Gone"
-	} else {
-		off = d.pace.missed(a, began, now)
 	}
 	others := d.pace.tookOthers(now)
 	exhausted := spent(meta.NumDelivered, d.patience) && sequence == meta.Sequence.Stream
@@ -95,6 +93,7 @@ func (d *Delivery) post(ctx context.Context, h *chain, meta *jetstream.MsgMetada
 		r.Outcome, r.Detail = SwitchedOff, off
 		if err := d.switchOff(ctx, off, now); err != nil {
 			r.Outcome, r.Detail = Retried, off+", but it cannot be switched off: "+err.Error()
+			d.pace.hold(now.Add(longestPause))
 		}
 	}
 	return verdict{kind: again, delay: r.Next}

@@ -60,7 +60,7 @@ func List(ctx context.Context, js jetstream.JetStream, n messages.Names) ([]Stan
 	found := map[string]Standing{}
 	lister := stream.ListConsumers(ctx)
 	for info := range lister.Info() {
-		if strings.HasPrefix(info.Name, consumerPrefix) && info.Config.Metadata[ownerKey] == owner {
+		if strings.HasPrefix(info.Name, consumerPrefix) && ours(info.Config) {
 			found[info.Name] = standingOf(info)
 		}
 	}
@@ -74,6 +74,11 @@ func List(ctx context.Context, js jetstream.JetStream, n messages.Names) ([]Stan
 	return all, nil
 }
 
+// ours tells whether a consumer belongs to no other program.
+func ours(c jetstream.ConsumerConfig) bool {
+	return c.Metadata[ownerKey] == "" || c.Metadata[ownerKey] == owner
+}
+
 // ErrUnknown says that there is no such delivery.
 var ErrUnknown = errors.New("there is no such delivery: no gateway has served it yet")
 
@@ -81,7 +86,7 @@ var ErrUnknown = errors.New("there is no such delivery: no gateway has served it
 func find(ctx context.Context, js jetstream.JetStream, n messages.Names, name string) (jetstream.Consumer, error) {
 	c, err := consumer(ctx, js, n, ConsumerName(name))
 	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrInvalidConsumerName) ||
-		err == nil && c.CachedInfo().Config.Metadata[ownerKey] != owner {
+		err == nil && !ours(c.CachedInfo().Config) {
 		return nil, fmt.Errorf("%s: %w", name, ErrUnknown)
 	}
 	return c, err

@@ -102,6 +102,13 @@ func (p *pace) missed(a answer, began, now time.Time) (off string) {
 	return ""
 }
 
+// hold keeps the endpoint from being asked before a moment.
+func (p *pace) hold(until time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.notBefore = later(p.notBefore, until)
+}
+
 // tookOthers tells whether the endpoint took something lately.
 func (p *pace) tookOthers(now time.Time) bool {
 	p.mu.Lock()
