@@ -17,6 +17,7 @@ import (
 	"certrecall/client"
 	"certrecall/messages"
 	"certrecall/worker"
+	"certrecall/worker/gateway"
 	"certrecall/worker/natstest"
 )
 
@@ -157,6 +158,24 @@ func exported(t *testing.T) map[string][]string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	metrics := described(registry)
+	if len(metrics) < 15 {
+		t.Fatalf("a worker exports only %v", metrics)
+	}
+	return metrics
+}
+
+// gatewayMetrics gives the label names of each metric of a gateway.
+func gatewayMetrics(t *testing.T) map[string][]string {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	if _, err := gateway.New(gateway.Config{Conn: natstest.Start(t).Conn(), Registry: registry, Version: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	return described(registry)
+}
+
+func described(registry *prometheus.Registry) map[string][]string {
 	descriptions := make(chan *prometheus.Desc)
 	go func() {
 		registry.Describe(descriptions)
@@ -169,14 +188,12 @@ func exported(t *testing.T) map[string][]string {
 			metrics[m[1]] = strings.Split(m[2], ",")
 		}
 	}
-	if len(metrics) < 15 {
-		t.Fatalf("a worker exports only %v", metrics)
-	}
 	return metrics
 }
 
 func TestQueriesAskForMetricsThatAWorkerExports(t *testing.T) {
 	metrics := exported(t)
+	gateways := gatewayMetrics(t)
 	selector := regexp.MustCompile(`(certrecall_\w+)(?:\{([^}]*)\})?`)
 	label := regexp.MustCompile(`(\w+)\s*(?:=|!)`)
 	seen := map[string]bool{}
@@ -189,6 +206,9 @@ func TestQueriesAskForMetricsThatAWorkerExports(t *testing.T) {
 				}
 			}
 			labels, ok := metrics[name]
+			if !ok {
+				labels, ok = gateways[name]
+			}
 			if !ok {
 				t.Errorf("no worker exports %s, asked for by %s", m[1], query)
 				continue
