@@ -38,6 +38,10 @@ type Record struct {
 	Targets map[int64]*Target `json:"targets,omitempty"`
 	// Commands by name: those that began something here and have not ended.
 	Commands map[string]*Note `json:"commands,omitempty"`
+	// Recent are the names of the last commands that began something here, the
+	// latest last: by them people find what was done for an order. Nothing is
+	// decided by it.
+	Recent []string `json:"recent,omitempty"`
 }
 
 // Lease keeps others from calling DigiCert for the order until it ends.
@@ -259,8 +263,21 @@ func (r *Record) note(c Claimant, now time.Time, room int) *Note {
 			r.Commands = map[string]*Note{}
 		}
 		r.Commands[c.Command] = n
+		r.remember(c.Command)
 	}
 	return n
+}
+
+// maxRecent is how many names of commands a record keeps.
+const maxRecent = 32
+
+// remember puts a command among the last ones.
+func (r *Record) remember(command string) {
+	r.Recent = slices.DeleteFunc(r.Recent, func(name string) bool { return name == command })
+	r.Recent = append(r.Recent, command)
+	if over := len(r.Recent) - maxRecent; over > 0 {
+		r.Recent = slices.Delete(r.Recent, 0, over)
+	}
 }
 
 // Note returns what is known of the command; the zero Note if nothing is.
