@@ -95,6 +95,8 @@ func commands(n messages.Names) jetstream.StreamConfig {
 		MaxMsgSize:  maxCommandSize,
 		Duplicates:  shortestDuplicates,
 		AllowDirect: true,
+		// A submission is stored in batches, each whole or not at all.
+		AllowAtomicPublish: true,
 
 		MaxMsgsPerSubject: -1,
 	}
