@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -72,7 +73,10 @@ func (c *cancelCmd) Run(ctx context.Context, p *process) error {
 	if !c.JSON {
 		p.say("Cancelled: %s, everything stored before %s.", selector, stamp(stored.At))
 	}
-	view, err := r.Load(ctx, filter)
+	view, err := viewOf(ctx, r, filter)
+	if _, unknown := errors.AsType[*status.Unknown](err); unknown {
+		return fmt.Errorf("%w\nthe cancellation is stored all the same, and stops nothing that comes later", err)
+	}
 	if err != nil {
 		return fmt.Errorf("the cancellation is stored; telling what it stops: %w", err)
 	}
@@ -92,6 +96,8 @@ type cancelReport struct {
 	At time.Time `json:"at"` // the server stored the cancellation
 	// Stopped commands end as cancelled when a worker comes to them.
 	Stopped int `json:"stopped"`
+	// stopped are the first of them and the last.
+	stopped []status.Row
 	// Sent ones are not final and went to DigiCert before.
 	Sent []status.Row `json:"sent"`
 	// Final counts what had ended before, or has ended meanwhile, by state.
@@ -139,6 +145,11 @@ func reportCancel(ctx context.Context, r *status.Reader, rows []status.Row, at t
 			report.Sent = append(report.Sent, row)
 		default:
 			report.Stopped++
+			if len(report.stopped) <= namedOrders {
+				report.stopped = append(report.stopped, row)
+			} else {
+				report.stopped[namedOrders] = row
+			}
 		}
 	}
 	return report, problem
@@ -147,6 +158,17 @@ func reportCancel(ctx context.Context, r *status.Reader, rows []status.Row, at t
 func (c cancelReport) print(p *process) {
 	short := isTerminal(p.stdout)
 	sums := section{tag: "cancelled", header: []string{"", ""}, right: []int{1}}
+	stopped := section{tag: "stopped", title: "NOT SENT YET", header: []string{"order", "certificate", "state", "command"}, right: []int{0, 1}}
+	for i, r := range c.stopped {
+		switch {
+		case c.Stopped > namedOrders && i == firstOrders:
+			stopped.note("and %d more between the last two lines", c.Stopped-firstOrders-1)
+			continue
+		case c.Stopped > namedOrders && i > firstOrders && i < len(c.stopped)-1:
+			continue
+		}
+		stopped.add(number(r.OrderID), number(r.CertificateID), string(r.State), r.Key())
+	}
 	sums.add("not sent yet, will end as cancelled", strconv.Itoa(c.Stopped))
 	sums.add("sent before, goes on", strconv.Itoa(len(c.Sent)))
 	for _, state := range status.States() {
@@ -170,5 +192,5 @@ func (c cancelReport) print(p *process) {
 	if len(c.Sent) > 0 {
 		sent.note("a request that waits can be rejected in CertCentral; what is revoked stays revoked")
 	}
-	p.print(sums, sent)
+	p.print(stopped, sent, sums)
 }

@@ -9,10 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-
 	"certrecall/messages"
+	"certrecall/worker/deadletters"
+	"certrecall/worker/status"
 )
 
 // dlqCmd is about the dead letters: commands that could not be carried out.
@@ -33,60 +32,29 @@ type letterFilter struct {
 	Newer     string `name:"newer" placeholder:"DURATION" help:"Stored within this time."`
 }
 
-// letter is one dead letter.
-type letter struct {
-	number uint64 // its sequence in the dead-letter stream, by which people name it
-	stored time.Time
-	lane   messages.Lane
-	source string
-	// incident of the command; "" where it has none or it cannot be read.
-	incident string
-	about    messages.DeadLetter
-	header   nats.Header
-	body     []byte
-	command  messages.Command
-	// invalid says why the body is no command; nil if it is one.
-	invalid error
-	// unreadable says what is wrong with the dead letter itself.
-	unreadable error
-}
-
-// id is the command's id, as far as there is one.
-func (l letter) id() string {
-	if l.command.ID != "" {
-		return l.command.ID
+// read reads the flags; what is wrong with them goes into s.
+func (f letterFilter) read(s *settings) deadletters.Filter {
+	k := deadletters.Filter{
+		Lane: messages.Lane(f.Lane), Source: f.Source, Incident: f.Incident, ErrorType: messages.ErrorType(f.ErrorType),
 	}
-	return l.command.ClaimedID
-}
-
-// key names the command.
-func (l letter) key() string {
-	return messages.CommandName{Source: orDash(l.source), Incident: l.incident, ID: orDash(l.id())}.String()
-}
-
-// picker is a letterFilter that was read.
-type picker struct {
-	letterFilter
-	older, newer time.Duration
-}
-
-func (f letterFilter) read(s *settings) picker {
-	k := picker{letterFilter: f}
 	if f.Lane != "" && messages.Lane(f.Lane).Action() == "" {
 		s.bad("lane", "%q: set revoke-urgent, revoke or list-duplicates", f.Lane)
 	}
 	if f.Source != "" && !messages.ValidSource(f.Source) {
 		s.bad("source", "%q cannot be a source: 1 to 64 characters of A-Z, a-z, 0-9, _ and -", f.Source)
 	}
+	if f.Incident != "" && !messages.ValidIncident(f.Incident) {
+		s.bad("incident", "%q cannot be an incident: 1 to 64 characters of A-Z, a-z, 0-9, _ and -, and not - alone", f.Incident)
+	}
 	if f.ErrorType != "" && !slices.Contains(messages.ErrorTypes(), messages.ErrorType(f.ErrorType)) {
 		s.bad("error-type", "%q: there is none of that name; it is one of %s", f.ErrorType, joined(messages.ErrorTypes()))
 	}
-	const longest = 100 * 365 * 24 * time.Hour
+	const shortest, longest = time.Nanosecond, 100 * 365 * 24 * time.Hour
 	if f.Older != "" {
-		k.older = s.duration("older", f.Older, 0, longest)
+		k.Older = s.duration("older", f.Older, shortest, longest)
 	}
 	if f.Newer != "" {
-		k.newer = s.duration("newer", f.Newer, 0, longest)
+		k.Newer = s.duration("newer", f.Newer, shortest, longest)
 	}
 	return k
 }
@@ -102,85 +70,12 @@ func joined[T ~string](all []T) string {
 // any reports whether anything is selected by the filter.
 func (f letterFilter) any() bool { return f != letterFilter{} }
 
-func (k picker) takes(l letter, now time.Time) bool {
-	age := now.Sub(l.stored)
-	return (k.Lane == "" || string(l.lane) == k.Lane) && (k.Source == "" || l.source == k.Source) &&
-		(k.ErrorType == "" || string(l.about.ErrorType) == k.ErrorType) &&
-		(k.Incident == "" || l.incident == k.Incident) &&
-		(k.Older == "" || age > k.older) && (k.Newer == "" || age <= k.newer)
-}
-
-// deadLetters is the stream of them.
-type deadLetters struct {
-	stream jetstream.Stream
-	js     jetstream.JetStream
-	names  messages.Names
-}
-
-func openDeadLetters(ctx context.Context, s session) (deadLetters, error) {
-	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
-	defer cancel()
-	stream, err := s.js.Stream(ctx, s.names.DeadLettersStream())
-	if err != nil {
-		return deadLetters{}, fmt.Errorf("opening stream %s: %w", s.names.DeadLettersStream(), err)
+// letterError adds the way to the numbers that there are.
+func letterError(err error) error {
+	if _, none := errors.AsType[*deadletters.NoSuchLetter](err); none {
+		return fmt.Errorf("%w: certrecall dlq ls names those that are there", err)
 	}
-	return deadLetters{stream, s.js, s.names}, nil
-}
-
-// each gives every dead letter that is stored now, oldest first, until f
-// returns false.
-func (d deadLetters) each(ctx context.Context, f func(letter) bool) error {
-	opening, cancel := context.WithTimeout(ctx, controlTimeout)
-	defer cancel()
-	c, err := d.js.OrderedConsumer(opening, d.names.DeadLettersStream(), jetstream.OrderedConsumerConfig{InactiveThreshold: time.Minute})
-	if err != nil {
-		return fmt.Errorf("reading stream %s: %w", d.names.DeadLettersStream(), err)
-	}
-	if c.CachedInfo().NumPending == 0 {
-		return nil
-	}
-	it, err := c.Messages()
-	if err != nil {
-		return fmt.Errorf("reading stream %s: %w", d.names.DeadLettersStream(), err)
-	}
-	defer it.Stop()
-	for {
-		m, err := it.Next(jetstream.NextContext(ctx))
-		if err != nil {
-			return fmt.Errorf("reading stream %s: %w", d.names.DeadLettersStream(), err)
-		}
-		at, err := m.Metadata()
-		if err != nil {
-			return fmt.Errorf("reading stream %s: %w", d.names.DeadLettersStream(), err)
-		}
-		if !f(d.letter(at.Sequence.Stream, at.Timestamp, m.Subject(), m.Headers(), m.Data())) || at.NumPending == 0 {
-			return nil
-		}
-	}
-}
-
-// get gives one dead letter by its number.
-func (d deadLetters) get(ctx context.Context, number uint64) (letter, error) {
-	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
-	defer cancel()
-	m, err := d.stream.GetMsg(ctx, number)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return letter{}, fmt.Errorf("there is no dead letter %d: certrecall dlq ls names those that are there", number)
-	}
-	if err != nil {
-		return letter{}, fmt.Errorf("reading dead letter %d: %w", number, err)
-	}
-	return d.letter(m.Sequence, m.Time, m.Subject, m.Header, m.Data), nil
-}
-
-func (d deadLetters) letter(number uint64, stored time.Time, subject string, header nats.Header, body []byte) letter {
-	l := letter{number: number, stored: stored.UTC(), header: header, body: body}
-	var subjectErr, headerErr error
-	l.lane, l.source, l.incident, subjectErr = d.names.ParseDeadLetterSubject(subject)
-	l.about, headerErr = messages.ParseDeadLetter(header)
-	l.unreadable = errors.Join(subjectErr, headerErr)
-	l.command, l.invalid = messages.DecodeCommand(l.lane, l.source, header, body)
-	return l
+	return err
 }
 
 // dlqLsCmd lists dead letters.
@@ -207,12 +102,12 @@ func (c *dlqLsCmd) Run(ctx context.Context, p *process) error {
 	if err := s.err(); err != nil {
 		return err
 	}
-	nats, err := c.open(ctx, p)
+	session, err := c.open(ctx, p)
 	if err != nil {
 		return err
 	}
-	defer nats.conn.Close()
-	d, err := openDeadLetters(ctx, nats)
+	defer session.conn.Close()
+	d, err := deadletters.Open(ctx, session.js, session.names)
 	if err != nil {
 		return err
 	}
@@ -220,26 +115,44 @@ func (c *dlqLsCmd) Run(ctx context.Context, p *process) error {
 		tag: "letter", header: []string{"number", "stored", "lane", "order", "error", "detail", "command"}, right: []int{0, 3}, wrap: 6,
 	}
 	lines := &jsonLines{p: p}
-	all, now := 0, time.Now()
-	err = d.each(ctx, func(l letter) bool {
-		switch all++; {
-		case !pick.takes(l, now):
-		case c.JSON:
-			lines.line(l.document(false))
-		default:
-			table.add(strconv.FormatUint(l.number, 10), stamp(l.stored), string(l.lane), number(l.command.OrderID),
-				orDash(l.about.ErrorType), orDash(l.about.Detail), l.key())
+	found := 0
+	for l, err := range d.All(ctx, pick) {
+		if err != nil {
+			return err
 		}
-		return true
-	})
-	if err != nil || c.JSON {
+		if found++; c.JSON {
+			lines.line(document(l, false))
+			continue
+		}
+		table.add(strconv.FormatUint(l.Number, 10), stamp(l.Stored), string(l.Lane), number(l.Command.OrderID),
+			orDash(l.About.ErrorType), orDash(l.About.Detail), nameOf(l))
+	}
+	if found == 0 {
+		if err := c.mistake(ctx, session); err != nil || c.JSON {
+			return err
+		}
+		all, err := d.Count(ctx)
+		if err != nil {
+			return err
+		}
+		table.note("none of %s", counted(int(all), "dead letter"))
+	}
+	if !c.JSON {
+		p.print(table)
+	}
+	return nil
+}
+
+// mistake is the error where an incident or a source is named that nobody knows.
+func (f letterFilter) mistake(ctx context.Context, s session) error {
+	if f.Incident == "" && f.Source == "" {
+		return nil
+	}
+	r, err := status.Open(ctx, s.js, s.names)
+	if err != nil {
 		return err
 	}
-	if len(table.rows) == 0 {
-		table.note("none of %s", counted(all, "dead letter"))
-	}
-	p.print(table)
-	return nil
+	return unknownIn(ctx, r, status.Filter{Incident: f.Incident, Source: f.Source})
 }
 
 // dlqShowCmd shows one dead letter.
@@ -256,22 +169,30 @@ func (dlqShowCmd) Help() string {
 
 // Run shows.
 func (c *dlqShowCmd) Run(ctx context.Context, p *process) error {
-	nats, err := c.open(ctx, p)
+	session, err := c.open(ctx, p)
 	if err != nil {
 		return err
 	}
-	defer nats.conn.Close()
-	d, err := openDeadLetters(ctx, nats)
+	defer session.conn.Close()
+	d, err := deadletters.Open(ctx, session.js, session.names)
 	if err != nil {
 		return err
 	}
-	l, err := d.get(ctx, c.Number)
+	l, err := d.Get(ctx, c.Number)
 	if err != nil {
-		return err
+		return letterError(err)
 	}
 	if c.JSON {
-		return p.printJSON(l.document(true))
+		return p.printJSON(document(l, true))
 	}
-	p.print(l.sections()...)
+	p.print(letterSections(l)...)
 	return nil
+}
+
+// nameOf names the command of a dead letter, as far as there is one.
+func nameOf(l deadletters.Letter) string {
+	if l.Source != "" && l.ID() != "" {
+		return l.Name().String()
+	}
+	return orDash(l.Source) + "/" + orDash(l.ID())
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 
+	"certrecall/worker/deadletters"
 	"certrecall/worker/statements"
 )
 
@@ -43,23 +44,23 @@ func (c *dlqDropCmd) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	defer session.conn.Close()
-	d, err := openDeadLetters(ctx, session)
+	d, err := deadletters.Open(ctx, session.js, session.names)
 	if err != nil {
 		return err
 	}
-	letters, err := d.choose(ctx, c.Numbers, picker{})
+	letters, err := d.Choose(ctx, c.Numbers, deadletters.Filter{})
 	if err != nil {
-		return err
+		return letterError(err)
 	}
 	for _, l := range letters {
-		p.say("To be dropped: dead letter %d, %s of order %s, %s: %s", l.number, l.lane, number(l.command.OrderID), l.key(), orDash(l.about.ErrorType))
+		p.say("To be dropped: dead letter %d, %s of order %s, %s: %s", l.Number, l.Lane, number(l.Command.OrderID), nameOf(l), orDash(l.About.ErrorType))
 	}
 	if err := p.confirm(ctx, c.Yes, len(letters), "drop"); err != nil {
 		return err
 	}
 	said := make([]statements.Statement, len(letters))
 	for i, l := range letters {
-		said[i] = statements.Statement{Verb: statements.Drop, What: strconv.FormatUint(l.number, 10), Words: statements.Words{Incident: l.command.Incident, Command: l.key()}}
+		said[i] = statements.Statement{Verb: statements.Drop, What: strconv.FormatUint(l.Number, 10), Words: statements.Words{Incident: l.Incident, Command: nameOf(l)}}
 	}
 	if err := c.say(ctx, p, session, said); err != nil {
 		return err
@@ -67,14 +68,14 @@ func (c *dlqDropCmd) Run(ctx context.Context, p *process) error {
 	table := section{tag: "dropped", header: []string{"dead letter", "order", "command", "error"}, right: []int{0, 1}}
 	lines := &jsonLines{p: p}
 	for _, l := range letters {
-		if err = d.remove(ctx, l.number); err != nil {
+		if err = d.Remove(ctx, l.Number); err != nil {
 			break
 		}
 		if c.JSON {
-			lines.line(dropped{l.document(true), true})
+			lines.line(dropped{document(l, true), true})
 			continue
 		}
-		table.add(strconv.FormatUint(l.number, 10), number(l.command.OrderID), l.key(), orDash(l.about.ErrorType))
+		table.add(strconv.FormatUint(l.Number, 10), number(l.Command.OrderID), nameOf(l), orDash(l.About.ErrorType))
 	}
 	if !c.JSON {
 		p.print(table)

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"certrecall/messages"
+	"certrecall/worker/deadletters"
 )
 
 // letterDocument is a dead letter as --json prints it.
@@ -35,55 +36,55 @@ type letterDocument struct {
 	BodyBase64 []byte `json:"body_base64,omitempty"`
 }
 
-func (l letter) document(whole bool) letterDocument {
+func document(l deadletters.Letter, whole bool) letterDocument {
 	d := letterDocument{
-		Number: l.number, Stored: l.stored, Lane: l.lane, Source: l.source, CommandID: l.id(), Incident: l.incident,
-		OrderID: l.command.OrderID, ErrorType: l.about.ErrorType, Detail: l.about.Detail, EventSubject: l.about.EventSubject,
-		ReceivedAt: l.about.ReceivedAt, Deliveries: l.about.Deliveries, Sequence: l.about.Sequence,
+		Number: l.Number, Stored: l.Stored, Lane: l.Lane, Source: l.Source, CommandID: l.ID(), Incident: l.Incident,
+		OrderID: l.Command.OrderID, ErrorType: l.About.ErrorType, Detail: l.About.Detail, EventSubject: l.About.EventSubject,
+		ReceivedAt: l.About.ReceivedAt, Deliveries: l.About.Deliveries, Sequence: l.About.Sequence,
 	}
-	_, err := l.replay(time.Now())
+	_, err := l.Replay(time.Now())
 	d.Replayable = err == nil
 	if whole {
-		d.Header = l.header
-		if utf8.Valid(l.body) {
-			d.Body = string(l.body)
+		d.Header = l.Header
+		if utf8.Valid(l.Body) {
+			d.Body = string(l.Body)
 		} else {
-			d.BodyBase64 = l.body
+			d.BodyBase64 = l.Body
 		}
 	}
 	return d
 }
 
 // sections show a dead letter whole: what went wrong, the headers, the body.
-func (l letter) sections() []section {
-	about := section{tag: "letter", title: "DEAD LETTER " + strconv.FormatUint(l.number, 10), header: []string{"", ""}, wrap: 2}
-	about.add("stored", stamp(l.stored))
-	about.add("error", string(l.about.ErrorType)+": "+l.about.ErrorType.Title())
-	about.add("detail", l.about.Detail)
-	about.add("lane", string(l.lane))
-	about.add("source", l.source)
-	about.add("command", orDash(l.id()))
-	about.add("order", number(l.command.OrderID))
-	about.add("incident", orDash(l.incident))
-	about.add("received", stamp(l.about.ReceivedAt))
-	about.add("deliveries", strconv.FormatUint(l.about.Deliveries, 10))
-	about.add("sequence", strconv.FormatUint(l.about.Sequence, 10))
-	about.add("event", l.about.EventSubject)
-	if m, err := l.replay(time.Now()); err != nil {
+func letterSections(l deadletters.Letter) []section {
+	about := section{tag: "letter", title: "DEAD LETTER " + strconv.FormatUint(l.Number, 10), header: []string{"", ""}, wrap: 2}
+	about.add("stored", stamp(l.Stored))
+	about.add("error", string(l.About.ErrorType)+": "+l.About.ErrorType.Title())
+	about.add("detail", l.About.Detail)
+	about.add("lane", string(l.Lane))
+	about.add("source", l.Source)
+	about.add("command", orDash(l.ID()))
+	about.add("order", number(l.Command.OrderID))
+	about.add("incident", orDash(l.Incident))
+	about.add("received", stamp(l.About.ReceivedAt))
+	about.add("deliveries", strconv.FormatUint(l.About.Deliveries, 10))
+	about.add("sequence", strconv.FormatUint(l.About.Sequence, 10))
+	about.add("event", l.About.EventSubject)
+	if m, err := l.Replay(time.Now()); err != nil {
 		about.add("replay", "no: "+err.Error())
 	} else {
 		about.add("replay", "as command "+m.ID)
 	}
 	headers := section{tag: "header", title: "HEADERS", header: []string{"", ""}, wrap: 2}
-	for _, name := range slices.Sorted(maps.Keys(l.header)) {
+	for _, name := range slices.Sorted(maps.Keys(l.Header)) {
 		ours := strings.HasPrefix(name, "certrecall-") && name != messages.HeaderReplayOf
 		if !ours && !strings.HasPrefix(name, "Nats-") {
-			headers.add(name, strings.Join(l.header[name], ", "))
+			headers.add(name, strings.Join(l.Header[name], ", "))
 		}
 	}
 	body := section{tag: "body", title: "BODY", header: []string{""}, wrap: 1}
-	body.add(string(l.body))
-	if pretty, err := indented(l.body); err == nil {
+	body.add(string(l.Body))
+	if pretty, err := indented(l.Body); err == nil {
 		body.rows = nil
 		for line := range strings.Lines(pretty) {
 			body.add(strings.TrimRight(line, "\n"))

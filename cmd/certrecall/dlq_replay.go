@@ -2,16 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
-	"certrecall/messages"
+	"certrecall/worker/deadletters"
 	"certrecall/worker/statements"
+	"certrecall/worker/submission"
 )
 
 // dlqReplayCmd sends dead letters again.
@@ -38,35 +35,6 @@ Examples:
   certrecall dlq replay --all --yes`
 }
 
-// replayed is what became of one dead letter.
-type replayed struct {
-	Number  uint64 `json:"number"`
-	Command string `json:"command,omitempty"` // the name of the new one
-	Sent    bool   `json:"sent"`
-	Removed bool   `json:"removed"`
-	Problem string `json:"problem,omitempty"`
-}
-
-// replay makes the new command of a dead letter.
-func (l letter) replay(now time.Time) (messages.Command, error) {
-	if l.unreadable != nil {
-		return messages.Command{}, l.unreadable
-	}
-	if l.source == messages.InvalidSource {
-		return messages.Command{}, errors.New("source: it broke the rule, so nobody is known who could speak for it: submit it anew")
-	}
-	if l.invalid != nil {
-		return messages.Command{}, fmt.Errorf("%w: mend it and submit it anew", l.invalid)
-	}
-	c := l.command
-	if !c.Expires.IsZero() && !now.Before(c.Expires) {
-		return messages.Command{}, fmt.Errorf("expires: it was not to be carried out after %s: submit it anew", stamp(c.Expires))
-	}
-	c.ReplayOf = c.ID
-	c.ID = messages.ReplayID(c.ID, l.about.Sequence)
-	return c, nil
-}
-
 // Run replays what the arguments select.
 func (c *dlqReplayCmd) Run(ctx context.Context, p *process) error {
 	s := p.settings()
@@ -90,148 +58,110 @@ func (c *dlqReplayCmd) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	defer session.conn.Close()
-	d, err := openDeadLetters(ctx, session)
+	d, err := deadletters.Open(ctx, session.js, session.names)
 	if err != nil {
 		return err
 	}
-	letters, err := d.choose(ctx, c.Numbers, pick)
+	letters, err := d.Choose(ctx, c.Numbers, pick)
 	if err != nil {
-		return err
+		return letterError(err)
 	}
-	todo := prepare(letters, time.Now())
-	if n := todo.revocations(); n > 0 {
+	if len(letters) == 0 {
+		if err := c.mistake(ctx, session); err != nil {
+			return err
+		}
+	}
+	todo := deadletters.Prepare(letters, time.Now())
+	commands, _ := todo.Commands()
+	if n := submission.Revocations(commands); n > 0 {
 		p.say("To be revoked at DigiCert, which cannot be undone: %s again.", counted(n, "command"))
+		namedReplays(p, todo)
 		if err := p.confirm(ctx, c.Yes, n, "replay"); err != nil {
 			return err
 		}
 	}
-	if err := c.say(ctx, p, session, todo.statements()); err != nil {
+	if err := c.say(ctx, p, session, wordsOf(todo)); err != nil {
 		return err
 	}
-	err = todo.send(ctx, p, session)
+	err = sendReplays(ctx, p, session, todo)
 	if err == nil && !c.Keep {
-		err = todo.remove(ctx, d)
+		err = removeReplayed(ctx, d, todo)
 	}
-	todo.print(p, c.JSON)
-	if err != nil {
-		return err
+	printReplays(p, todo, c.JSON)
+	if n := todo.Problems(); err == nil && n > 0 {
+		err = fmt.Errorf("%d of %s not replayed", n, counted(len(todo), "dead letter"))
 	}
-	return todo.problems()
+	return err
 }
 
-// choose gives the dead letters with the numbers, or those that the filter takes.
-func (d deadLetters) choose(ctx context.Context, numbers []uint64, pick picker) ([]letter, error) {
-	var letters []letter
-	for _, n := range slices.Compact(slices.Sorted(slices.Values(numbers))) {
-		l, err := d.get(ctx, n)
-		if err != nil {
-			return nil, err
+// namedReplays names what is sent again: each up to ten, else the first and the last.
+func namedReplays(p *process, todo deadletters.Replays) {
+	var all []deadletters.Replayed
+	for _, one := range todo {
+		if one.New.ID != "" && submission.Revokes(one.New) {
+			all = append(all, one)
 		}
-		letters = append(letters, l)
 	}
-	if len(numbers) > 0 {
-		return letters, nil
-	}
-	now := time.Now()
-	err := d.each(ctx, func(l letter) bool {
-		if pick.takes(l, now) {
-			letters = append(letters, l)
+	name := func(one deadletters.Replayed) {
+		what := "order " + number(one.New.OrderID)
+		if one.New.CertificateID != 0 {
+			what += ", certificate " + number(one.New.CertificateID)
 		}
-		return true
-	})
-	return letters, err
+		p.say("  %d  %s, of %s: %s", one.Number, what, nameOf(one.Letter), orDash(one.Letter.About.ErrorType))
+	}
+	for i, one := range all {
+		switch {
+		case len(all) <= namedOrders || i < firstOrders || i == len(all)-1:
+			name(one)
+		case i == firstOrders:
+			p.say("  …")
+		}
+	}
 }
 
-// replays are dead letters on their way.
-type replays struct {
-	results []replayed
-	// messages and what stands in results at index.
-	messages []message
-	commands []messages.Command
-	index    []int
-}
-
-// prepare makes the new commands, each through the same checks as a producer's.
-func prepare(letters []letter, now time.Time) *replays {
-	r := &replays{}
-	for _, l := range letters {
-		result := replayed{Number: l.number}
-		c, err := l.replay(now)
-		var body []byte
-		if err == nil {
-			body, err = messages.EncodeCommand(c)
-		}
-		if err != nil {
-			result.Problem = err.Error()
-		} else {
-			result.Command = c.Name().String()
-			r.messages = append(r.messages, message{l.lane, l.source, nats.Header(messages.CommandHeader(c)), body})
-			r.commands = append(r.commands, c)
-			r.index = append(r.index, len(r.results))
-		}
-		r.results = append(r.results, result)
-	}
-	return r
-}
-
-// statements say of each dead letter as which command it is sent again.
-func (r *replays) statements() []statements.Statement {
+// wordsOf say of each dead letter as which command it is sent again.
+func wordsOf(todo deadletters.Replays) []statements.Statement {
 	var all []statements.Statement
-	for i, at := range r.index {
-		all = append(all, statements.Statement{
-			Verb: statements.Replay, What: strconv.FormatUint(r.results[at].Number, 10),
-			Words: statements.Words{Incident: r.commands[i].Incident, Command: r.results[at].Command},
-		})
+	for _, one := range todo {
+		if one.New.ID != "" {
+			all = append(all, statements.Statement{
+				Verb: statements.Replay, What: strconv.FormatUint(one.Number, 10),
+				Words: statements.Words{Incident: one.New.Incident, Command: one.Command},
+			})
+		}
 	}
 	return all
 }
 
-func (r *replays) revocations() int {
-	n := 0
-	for _, c := range r.commands {
-		if c.Action() == messages.ActionRevoke && !c.DryRun {
-			n++
-		}
-	}
-	return n
-}
-
-func (r *replays) send(ctx context.Context, p *process, s session) error {
-	pub, err := p.newPublisher(s, func(i int) { r.results[r.index[i]].Sent = true })
+func sendReplays(ctx context.Context, p *process, s session, todo deadletters.Replays) error {
+	pub, err := p.publisher(s)
 	if err != nil {
 		return err
 	}
-	return pub.publish(ctx, r.messages)
+	commands, at := todo.Commands()
+	pub.Stored = func(i int) { todo[at[i]].Sent = true }
+	return pub.Publish(ctx, commands)
 }
 
-// remove takes away the dead letters whose commands are stored. A crash before
-// it leaves them; replaying them again is the same command.
-func (r *replays) remove(ctx context.Context, d deadLetters) error {
-	for i := range r.results {
-		if !r.results[i].Sent {
+// removeReplayed takes away the dead letters whose commands are stored. A crash
+// before it leaves them; replaying them again is the same command.
+func removeReplayed(ctx context.Context, d *deadletters.DeadLetters, todo deadletters.Replays) error {
+	for i := range todo {
+		if !todo[i].Sent {
 			continue
 		}
-		if err := d.remove(ctx, r.results[i].Number); err != nil {
+		if err := d.Remove(ctx, todo[i].Number); err != nil {
 			return err
 		}
-		r.results[i].Removed = true
+		todo[i].Removed = true
 	}
 	return nil
 }
 
-func (d deadLetters) remove(ctx context.Context, number uint64) error {
-	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
-	defer cancel()
-	if err := d.stream.DeleteMsg(ctx, number); err != nil {
-		return fmt.Errorf("removing dead letter %d: %w", number, err)
-	}
-	return nil
-}
-
-func (r *replays) print(p *process, asJSON bool) {
+func printReplays(p *process, todo deadletters.Replays, asJSON bool) {
 	table := section{tag: "replayed", header: []string{"dead letter", "new command", "what became of it"}, right: []int{0}, wrap: 3}
 	lines := &jsonLines{p: p}
-	for _, one := range r.results {
+	for _, one := range todo {
 		if asJSON {
 			lines.line(one)
 			continue
@@ -250,22 +180,8 @@ func (r *replays) print(p *process, asJSON bool) {
 	if asJSON {
 		return
 	}
-	if len(r.results) == 0 {
+	if len(todo) == 0 {
 		table.note("no dead letter is selected")
 	}
 	p.print(table)
-}
-
-// problems says how many were not replayed.
-func (r *replays) problems() error {
-	n := 0
-	for _, one := range r.results {
-		if one.Problem != "" {
-			n++
-		}
-	}
-	if n == 0 {
-		return nil
-	}
-	return fmt.Errorf("%d of %s not replayed", n, counted(len(r.results), "dead letter"))
 }

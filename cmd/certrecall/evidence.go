@@ -1,9 +1,14 @@
 package main
 
 import (
+	"bufio"
+	"crypto/sha256"
 	"encoding/csv"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strconv"
 	"strings"
 	"time"
@@ -60,19 +65,30 @@ func evidence() []column {
 		{"replay_of", func(r status.Row) string { return r.ReplayOf }},
 		{"retried_as", func(r status.Row) string { return r.RetriedAs }},
 		{"claimed_id", func(r status.Row) string { return r.ClaimedID }},
+		{"common_name", func(r status.Row) string { return r.CommonName }},
+		{"serial_number", func(r status.Row) string { return r.Serial }},
+		{"digicert_account", func(r status.Row) string { return r.Account }},
+		{"product", func(r status.Row) string { return r.Product }},
+		{"cancelled_by", func(r status.Row) string { return r.CancelledBy }},
+		{"cancel_reason", func(r status.Row) string { return r.CancelReason }},
+		{"held_by", func(r status.Row) string { return r.HeldBy }},
 	}
 }
 
-// writeEvidence writes the evidence file.
-func writeEvidence(w io.Writer, rows []status.Row) error {
-	out := csv.NewWriter(w)
+// writeEvidence writes the evidence file, a row at a time. Its last row has the
+// SHA-256 of all bytes before it, and who wrote them: whoever has the file can
+// tell whether it is whole.
+func writeEvidence(w io.Writer, rows iter.Seq[status.Row]) error {
+	buffered := bufio.NewWriter(w)
+	sum := sha256.New()
+	out := csv.NewWriter(io.MultiWriter(buffered, sum))
 	columns := evidence()
 	cells := make([]string, len(columns))
 	for i, column := range columns {
 		cells[i] = column.name
 	}
 	err := out.Write(cells)
-	for _, r := range rows {
+	for r := range rows {
 		for i, column := range columns {
 			cells[i] = inert(column.value(r))
 		}
@@ -81,8 +97,14 @@ func writeEvidence(w io.Writer, rows []status.Row) error {
 		}
 	}
 	out.Flush()
+	clear(cells)
+	cells[0], cells[1], cells[2], cells[3] = "checksum", "sha-256", hex.EncodeToString(sum.Sum(nil)), "certrecall "+thisBuild().Version
 	if err == nil {
-		err = out.Error()
+		err = out.Write(cells)
+	}
+	out.Flush()
+	if err == nil {
+		err = errors.Join(out.Error(), buffered.Flush())
 	}
 	if err != nil {
 		return fmt.Errorf("writing the evidence file: %w", err)
@@ -106,11 +128,12 @@ func id(n int64) string {
 	return strconv.FormatInt(n, 10)
 }
 
+// moment writes a time, in UTC, as spreadsheets read it.
 func moment(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.UTC().Format(time.RFC3339Nano)
+	return t.UTC().Format("2006-01-02 15:04:05.000")
 }
 
 func count(n *int) string {

@@ -2,7 +2,10 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/csv"
+	"encoding/hex"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,13 +34,15 @@ func TestEvidenceTellsWhoWhyWhenAndDigiCertsWords(t *testing.T) {
 		},
 	}
 	var out bytes.Buffer
-	if err := writeEvidence(&out, rows); err != nil {
+	if err := writeEvidence(&out, slices.Values(rows)); err != nil {
 		t.Fatal(err)
 	}
+	checkSum(t, out.String())
 	records, err := csv.NewReader(&out).ReadAll()
 	if err != nil {
 		t.Fatal(err)
 	}
+	records = records[:len(records)-1]
 	got := make([]map[string]string, 0, 2)
 	for _, record := range records[1:] {
 		cells := map[string]string{}
@@ -52,19 +57,30 @@ func TestEvidenceTellsWhoWhyWhenAndDigiCertsWords(t *testing.T) {
 		{
 			"incident": "INC-1", "source": "cli", "command_id": "INC-1-revoke-7-70", "action": "revoke", "lane": "revoke", "order_id": "7",
 			"certificate_id": "70", "state": "revoked", "final": "true", "requested_by": "'@ada", "comments": `key leaked, "twice"`,
-			"revocation_reason": "keyCompromise", "received_at": "2026-03-01T12:00:00Z", "accepted_at": "2026-03-01T12:01:00Z",
-			"requested_at": "2026-03-01T12:02:00Z", "finished_at": "2026-03-01T12:06:00Z", "deadline": "2026-03-01T12:59:00Z",
+			"revocation_reason": "keyCompromise", "received_at": "2026-03-01 12:00:00.000", "accepted_at": "2026-03-01 12:01:00.000",
+			"requested_at": "2026-03-01 12:02:00.000", "finished_at": "2026-03-01 12:06:00.000", "deadline": "2026-03-01 12:59:00.000",
 			"request_id": "900", "digicert_status": "approved", "decided_by": "Grace <grace@example.com>",
-			"decided_at": "2026-03-01T12:05:00Z", "decision_comment": `'=HYPERLINK("x")`, "attempts": "1",
+			"decided_at": "2026-03-01 12:05:00.000", "decision_comment": `'=HYPERLINK("x")`, "attempts": "1",
 		},
 		{
 			"source": "soar", "command_id": "x", "action": "list-duplicates", "lane": "list-duplicates", "order_id": "8", "state": "failed",
-			"final": "true", "received_at": "2026-03-01T12:00:00Z", "finished_at": "2026-03-01T12:03:00Z", "attempts": "2", "certificates": "0",
+			"final": "true", "received_at": "2026-03-01 12:00:00.000", "finished_at": "2026-03-01 12:03:00.000", "attempts": "2", "certificates": "0",
 			"error_type": "refused", "error_detail": "'-1 is no order", "error_http_status": "400", "error_code": "bad", "dead_letter": "17",
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// checkSum fails unless the last row has the SHA-256 of all that is before it.
+func checkSum(t *testing.T, file string) {
+	t.Helper()
+	end := strings.LastIndexByte(strings.TrimSuffix(file, "\n"), '\n') + 1
+	last := strings.Split(file[end:], ",")
+	sum := sha256.Sum256([]byte(file[:end]))
+	if last[0] != "checksum" || last[1] != "sha-256" || last[2] != hex.EncodeToString(sum[:]) || !strings.HasPrefix(last[3], "certrecall ") {
+		t.Errorf("the last row is %q, want the checksum %x", file[end:], sum)
 	}
 }
 
@@ -74,7 +90,7 @@ func TestNoCellOfTheEvidenceBeginsAFormula(t *testing.T) {
 		text := begin + "1+1"
 		row := status.Row{ID: "x", Comments: text, RequestedBy: text, Status: text, Decision: status.Decision{By: text, Comment: text}}
 		var out bytes.Buffer
-		if err := writeEvidence(&out, []status.Row{row}); err != nil {
+		if err := writeEvidence(&out, slices.Values([]status.Row{row})); err != nil {
 			t.Fatal(err)
 		}
 		records, err := csv.NewReader(&out).ReadAll()

@@ -24,6 +24,8 @@ type cli struct {
 	Setup      setupCmd      `cmd:"" help:"Create the streams, consumers and buckets that are absent, and check the others."`
 	Submit     submitCmd     `cmd:"" help:"Send commands: revoke orders, or list their duplicates."`
 	Status     statusCmd     `cmd:"" help:"Tell where things stand, or where an incident, a command or an order does."`
+	Duplicates duplicatesCmd `cmd:"" help:"Show the lists of duplicate certificates that there are."`
+	Events     eventsCmd     `cmd:"" help:"Print events as they come, or those that are there."`
 	Watch      watchCmd      `cmd:"" help:"Follow an incident, or everything, until all is final."`
 	Cancel     cancelCmd     `cmd:"" help:"Cancel what was not sent to DigiCert yet, by incident, source, command or order."`
 	DLQ        dlqCmd        `cmd:"" name:"dlq" help:"Look at dead letters, send them again, or drop them."`

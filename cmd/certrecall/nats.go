@@ -52,11 +52,10 @@ func (f *natsFlags) open(ctx context.Context, p *process) (session, error) {
 	if err := ctx.Err(); err != nil {
 		return session{}, err
 	}
-	options = append(options, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-		if err != nil && !strings.Contains(err.Error(), whoSubject) { // who may not ask who it is says so
-			fmt.Fprintf(p.stderr, "certrecall: NATS: %v\n", err)
-		}
-	}))
+	// What the client library finds out of turn (a right that is missing, a
+	// server that is slow) is no line for a terminal: it stands as LastError
+	// beside the error of whatever fails of it.
+	options = append(options, nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 	conn, err := nats.Connect(f.URL, options...)
 	if err != nil {
 		return session{}, fmt.Errorf("connecting to NATS at %s, set by %s: %w", f.redacted(), s.name("nats-url"), err)

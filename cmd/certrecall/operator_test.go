@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"certrecall/client/digicertsim"
@@ -27,6 +28,7 @@ import (
 //	exits CODE PROGRAM ARG…     run it, and want this exit code
 //	site [DECIDED-AFTER]        NATS with its streams, and DigiCert; requests are approved after this time, or never
 //	worker                      a worker process, until the end of the script
+//	send LANE SOURCE JSON       a producer sends this, which certrecall submit might refuse
 //	refuse ORDER TIMES          DigiCert answers so many revocations of the order with 400
 //	revocations ORDER N         DigiCert has revoked the order N times
 //	until REGEXP PROGRAM ARG…   run it again and again until its output is so
@@ -43,7 +45,7 @@ func TestOperatorScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": scriptExits, "site": scriptStartSite, "worker": scriptWorker, "refuse": scriptRefuse,
+			"exits": scriptExits, "site": scriptStartSite, "worker": scriptWorker, "refuse": scriptRefuse, "send": scriptSend,
 			"revocations": scriptRevocations, "until": scriptUntil, "columns": scriptColumns,
 		},
 	})
@@ -96,6 +98,19 @@ func scriptWorker(ts *testscript.TestScript, _ bool, _ []string) {
 			s.t.Logf("log of the worker:\n%s", tail(log.String(), 60))
 		}
 	})
+}
+
+func scriptSend(ts *testscript.TestScript, _ bool, args []string) {
+	conn, err := nats.Connect(siteOf(ts).nats)
+	ts.Check(err)
+	defer conn.Close()
+	names, err := messages.NewNames("certrecall")
+	ts.Check(err)
+	answer, err := conn.Request(names.CommandSubject(messages.Lane(args[0]), args[1]), []byte(args[2]), scriptPatience)
+	ts.Check(err)
+	if !strings.Contains(string(answer.Data), `"seq"`) {
+		ts.Fatalf("the stream answered %s", answer.Data)
+	}
 }
 
 func scriptRefuse(ts *testscript.TestScript, _ bool, args []string) {

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +16,8 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/vbauerster/mpb/v8/cwriter"
+
+	"certrecall/worker/status"
 )
 
 // section is a table of what a subcommand prints. On a terminal it has a title
@@ -26,6 +32,8 @@ type section struct {
 	right []int
 	// wrap is the column that a narrow terminal breaks into lines, from 1; 0 is none.
 	wrap int
+	// alarm is a section that somebody should look at.
+	alarm bool
 	// notes follow the table on a terminal, and nowhere else.
 	notes []string
 }
@@ -39,9 +47,11 @@ func (s *section) note(format string, args ...any) {
 // print writes sections to standard output, in the form that suits its reader.
 func (p *process) print(sections ...section) {
 	if !isTerminal(p.stdout) {
+		out := bufio.NewWriter(p.stdout)
+		defer func() { _ = out.Flush() }() // a reader that has gone is told by the exit of this process
 		for _, s := range sections {
 			for _, row := range s.rows {
-				fmt.Fprintln(p.stdout, s.tag+"\t"+strings.Join(clean(row), "\t"))
+				fmt.Fprintln(out, s.tag+"\t"+strings.Join(clean(row), "\t"))
 			}
 		}
 		return
@@ -62,7 +72,7 @@ func (p *process) print(sections ...section) {
 // draw writes one section for a terminal.
 func (s section) draw(w io.Writer) {
 	if s.title != "" {
-		fmt.Fprintln(w, s.title)
+		fmt.Fprintln(w, s.titled(isTerminal(w)))
 	}
 	if len(s.rows) > 0 {
 		t := table.NewWriter()
@@ -91,6 +101,19 @@ func (s section) draw(w io.Writer) {
 	for _, note := range s.notes {
 		fmt.Fprintln(w, " "+clean([]string{note})[0])
 	}
+}
+
+// titled is the title in bold, red where somebody should look; plain where the
+// person wants no colours (NO_COLOR, no-color.org) or the terminal has none.
+func (s section) titled(colours bool) string {
+	if !colours || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+		return s.title
+	}
+	const bold, boldRed, plain = "\x1b[1m", "\x1b[1;31m", "\x1b[0m"
+	if s.alarm {
+		return boldRed + s.title + plain
+	}
+	return bold + s.title + plain
 }
 
 // wrapWidth is how much a terminal leaves to the column that may be broken; 0
@@ -142,12 +165,53 @@ func clean(cells []string) []string {
 	return out
 }
 
+// lines writes a tab-separated line for each row, as a pipe gets them.
+func (p *process) lines(tag string, rows iter.Seq[status.Row], cells func(status.Row) []string) {
+	out := bufio.NewWriter(p.stdout)
+	defer func() { _ = out.Flush() }()
+	for r := range rows {
+		fmt.Fprintln(out, tag+"\t"+strings.Join(clean(cells(r)), "\t"))
+	}
+}
+
 // printJSON writes one document, for programs.
 func (p *process) printJSON(v any) error {
 	e := json.NewEncoder(p.stdout)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	return e.Encode(v)
+}
+
+// printJSONWith writes one document with a list as its last member, of which
+// one element is held at a time.
+func (p *process) printJSONWith(v any, name string, list iter.Seq[status.Row]) error {
+	head, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriter(p.stdout)
+	_, _ = out.Write(bytes.TrimSuffix(bytes.TrimSuffix(head, []byte("}")), []byte("\n")))
+	fmt.Fprintf(out, ",\n  %q: [", name)
+	first := true
+	for r := range list {
+		var row bytes.Buffer
+		e := json.NewEncoder(&row)
+		e.SetEscapeHTML(false)
+		e.SetIndent("    ", "  ")
+		if err := e.Encode(r); err != nil {
+			return err
+		}
+		if !first {
+			_ = out.WriteByte(',')
+		}
+		first = false
+		fmt.Fprintf(out, "\n    %s", bytes.TrimRight(row.Bytes(), "\n"))
+	}
+	if !first {
+		_, _ = out.WriteString("\n  ")
+	}
+	_, _ = out.WriteString("]\n}\n")
+	return out.Flush()
 }
 
 // say writes one line for the person at the terminal, beside the output.

@@ -63,3 +63,22 @@ func TestSpanHasTwoUnits(t *testing.T) {
 		}
 	}
 }
+
+func TestColoursAreForTerminalsWhosePersonWantsThem(t *testing.T) {
+	s := section{title: "THINGS"}
+	t.Setenv("TERM", "xterm")
+	t.Setenv("NO_COLOR", "")
+	if got := s.titled(true); got != "\x1b[1mTHINGS\x1b[0m" {
+		t.Errorf("on a terminal %q", got)
+	}
+	if got := s.titled(false); got != "THINGS" {
+		t.Errorf("in a pipe %q", got)
+	}
+	for name, value := range map[string]string{"NO_COLOR": "1", "TERM": "dumb"} {
+		t.Setenv(name, value)
+		if got := s.titled(true); got != "THINGS" {
+			t.Errorf("%s=%s: %q", name, value, got)
+		}
+		t.Setenv(name, "")
+	}
+}

@@ -97,7 +97,7 @@ func TestOperatorAndProducerNeedNoRightsButTheirOwn(t *testing.T) {
 	}{
 		{"operator", 0, []string{"submit", "revoke", "--order", "7", "--comments", "x", "--incident", "INC-1", "--yes"}, "submitted\tINC-1\trevoke\t1\t0\n"},
 		{"operator", 0, []string{"submit", "revoke", "--order", "7", "--comments", "x", "--incident", "INC-1"}, "submitted\tINC-1\trevoke\t0\t1\n"},
-		{"operator", 0, []string{"status"}, "state\tqueued\t1\n"},
+		{"operator", 0, []string{"status"}, "incident\tINC-1\t1\t1\t"},
 		{"operator", 0, []string{"pause", "all", "--reason", "x"}, "\toperator\tx\n"},
 		{"operator", 1, []string{"watch", "--incident", "INC-1", "--timeout", "1s"}, "queued=1"},
 		{"operator", 0, []string{"cancel", "--incident", "INC-1", "--reason", "x"}, "will end as cancelled\t1\n"},

@@ -15,24 +15,34 @@ import (
 // shortList is how many rows of a long list a terminal gets.
 const shortList = 20
 
+// firstOfGroup is how many commands of one kind of failure a terminal gets.
+const firstOfGroup = 5
+
 func (n standing) print(p *process, all bool) {
 	short := isTerminal(p.stdout) && !all
 	sections := fleetSections(n.fleet)
-	if n.filter == (status.Filter{}) {
-		sections = append(sections, n.incidents(short))
-	}
-	sections = append(sections, n.states())
 	if n.filter.ID != "" || n.filter.OrderID != 0 {
-		for _, r := range n.rows {
+		for r := range n.view.Each(n.fleet.At) {
 			sections = append(sections, details(r, n.fleet.At))
 		}
+		p.print(append(sections, n.states())...)
+		return
+	}
+	sections = append(sections, n.waiting(short), n.held(short), n.overdue(short))
+	if short {
+		sections = append(sections, failureGroups(n.view.Failures(n.fleet.At, firstOfGroup))...)
 	} else {
-		sections = append(sections, n.waiting(short), n.overdue(short), failures(n.rows, short))
+		sections = append(sections, n.failures())
 	}
-	if all || !isTerminal(p.stdout) && n.filter != (status.Filter{}) {
-		sections = append(sections, commands(n.rows))
+	if !isTerminal(p.stdout) {
+		p.print(append(sections, n.states())...)
+		p.lines("command", n.view.Each(n.fleet.At), commandCells)
+		return
 	}
-	p.print(sections...)
+	if all {
+		sections = append(sections, n.commands())
+	}
+	p.print(append(sections, n.states())...)
 }
 
 // fleetSections tell what concerns everybody.
@@ -57,6 +67,9 @@ func fleetSections(f status.Fleet) []section {
 	case len(still) > 0:
 		lanes.note("nothing moves in %s: the /readyz of a worker tells what keeps it (the key, DigiCert)", strings.Join(still, ", "))
 	}
+	if line := holdLine(f); line != "" {
+		lanes.note("held: %s", line)
+	}
 	used := section{
 		tag: "budget", title: "BUDGET", header: []string{"calls", "per", "used", "left"}, right: []int{0, 1, 2, 3},
 	}
@@ -77,43 +90,25 @@ func gateSection(f status.Fleet) section {
 	return s
 }
 
-// incidents tells of each incident, the latest first.
-func (n standing) incidents(short bool) section {
-	type group struct {
-		name   string
-		counts map[status.State]int
-		latest time.Time
-	}
-	groups := map[string]*group{}
-	for _, r := range n.rows {
-		g := groups[r.Incident]
-		if g == nil {
-			g = &group{name: r.Incident, counts: map[status.State]int{}}
-			groups[r.Incident] = g
-		}
-		g.counts[r.State]++
-		if r.Received.After(g.latest) {
-			g.latest = r.Received
-		}
-	}
-	var sorted []*group
-	for _, g := range groups {
-		sorted = append(sorted, g)
-	}
-	slices.SortFunc(sorted, func(a, b *group) int { return cmp.Or(b.latest.Compare(a.latest), cmp.Compare(a.name, b.name)) })
+// incidentSection tells of each incident with something new, the latest first.
+func incidentSection(all []status.Summary, since time.Duration, short bool) section {
 	s := section{
-		tag: "incident", title: "INCIDENTS",
-		header: []string{"incident", "commands", "queued", "accepted", "waiting", "done", "failed", "cancelled", "latest"}, right: []int{1, 2, 3, 4, 5, 6, 7},
+		tag: "incident", title: "INCIDENTS WITH SOMETHING NEW WITHIN " + strings.ToUpper(span(since)),
+		header: []string{"incident", "commands", "queued", "accepted", "waiting", "done", "failed", "cancelled", "latest", "held"},
+		right:  []int{1, 2, 3, 4, 5, 6, 7, 9},
 	}
-	for i, g := range sorted {
+	for i, one := range all {
 		if short && i == shortList {
-			s.note("and %d older ones: --all names them", len(sorted)-i)
+			s.note("and %d older ones: --all names them", len(all)-i)
 			break
 		}
-		t := totals(g.counts)
-		s.add(orDash(g.name), strconv.Itoa(t.all), strconv.Itoa(g.counts[status.Queued]), strconv.Itoa(g.counts[status.Accepted]),
-			strconv.Itoa(g.counts[status.Waiting]), strconv.Itoa(t.well), strconv.Itoa(t.failed),
-			strconv.Itoa(g.counts[status.Cancelled]), stamp(g.latest))
+		t := totals(one.States)
+		s.add(orDash(one.Incident), strconv.Itoa(t.all), strconv.Itoa(one.States[status.Queued]), strconv.Itoa(one.States[status.Accepted]),
+			strconv.Itoa(one.States[status.Waiting]), strconv.Itoa(t.well), strconv.Itoa(t.failed),
+			strconv.Itoa(one.States[status.Cancelled]), stamp(one.Latest), strconv.Itoa(one.States[status.Held]))
+	}
+	if len(all) == 0 {
+		s.note("none; --since looks further back")
 	}
 	return s
 }
@@ -144,18 +139,21 @@ func (n standing) states() section {
 	if n.filter.Incident != "" {
 		s.title += " OF INCIDENT " + n.filter.Incident
 	}
+	counts := n.view.Counts()
 	for _, state := range status.States() {
-		if c := n.counts[state]; c > 0 {
+		if c := counts[state]; c > 0 {
 			s.add(string(state), strconv.Itoa(c))
 		}
 	}
 	switch calls := n.calls + n.listings; {
-	case len(n.rows) == 0:
+	case n.view.Len() == 0:
 		s.note("none is known")
+	case calls > 0 && holdLine(n.fleet) != "":
+		s.note("%s before the queue is through with them: %s", counted(calls, "call"), holdLine(n.fleet))
 	case calls > 0:
 		s.note("%s before the queue is through with them: at best %s under the budget", counted(calls, "call"), span(n.timeLeft()))
-	case n.counts[status.Waiting] > 0:
-		s.note("nothing is queued; %d wait for an administrator", n.counts[status.Waiting])
+	case counts[status.Waiting] > 0:
+		s.note("nothing is queued; %d wait for an administrator", counts[status.Waiting])
 	}
 	return s
 }
@@ -166,7 +164,7 @@ func (n standing) waiting(short bool) section {
 		tag: "waiting", title: "WAITING FOR AN ADMINISTRATOR IN CERTCENTRAL",
 		header: []string{"order", "certificate", "request", "status", "for", "deadline", "command"}, right: []int{0, 1, 2},
 	}
-	rows := keep(n.rows, func(r status.Row) bool { return r.State == status.Waiting })
+	rows := n.view.Select(n.fleet.At, func(r *status.Row) bool { return r.State == status.Waiting })
 	slices.SortStableFunc(rows, func(a, b status.Row) int { return a.Since.Compare(b.Since) })
 	for i, r := range rows {
 		if short && i == shortList {
@@ -178,12 +176,32 @@ func (n standing) waiting(short bool) section {
 	return s
 }
 
+// held names what the policy keeps back, the longest first.
+func (n standing) held(short bool) section {
+	s := section{
+		tag: "held", title: "HELD BY THE POLICY", header: []string{"order", "certificate", "limit", "counted", "for", "command"}, right: []int{0, 1, 3},
+	}
+	rows := n.view.Select(n.fleet.At, func(r *status.Row) bool { return r.State == status.Held })
+	slices.SortStableFunc(rows, func(a, b status.Row) int { return a.Since.Compare(b.Since) })
+	for i, r := range rows {
+		if short && i == shortList {
+			s.note("and %d more: --all names them", len(rows)-i)
+			break
+		}
+		s.add(number(r.OrderID), number(r.CertificateID), orDash(r.HeldBy), strconv.Itoa(r.HeldCount), since(r.Since, n.fleet.At), r.Key())
+	}
+	if len(rows) > 0 {
+		s.note("they go on when operators allow it: certrecall allow --help")
+	}
+	return s
+}
+
 // overdue names what should be done by now.
 func (n standing) overdue(short bool) section {
 	s := section{
 		tag: "overdue", title: "OVERDUE", header: []string{"order", "certificate", "state", "deadline", "late by", "command"}, right: []int{0, 1},
 	}
-	rows := keep(n.rows, func(r status.Row) bool { return r.Overdue && !r.State.Final() })
+	rows := n.view.Select(n.fleet.At, func(r *status.Row) bool { return r.Overdue && !r.State.Final() })
 	for i, r := range rows {
 		if short && i == shortList {
 			s.note("and %d more: --all names them", len(rows)-i)
@@ -195,23 +213,47 @@ func (n standing) overdue(short bool) section {
 }
 
 // failures names what ended otherwise than asked, and how to try it again.
-func failures(all []status.Row, short bool) section {
+func (n standing) failures() section {
 	s := section{
 		tag: "failed", title: "FAILED", header: []string{"order", "certificate", "error", "detail", "dead letter", "command"}, right: []int{0, 1, 4}, wrap: 4,
 	}
-	rows := keep(all, func(r status.Row) bool { return r.State.Failed() })
-	for i, r := range rows {
-		if short && i == shortList {
-			s.note("and %d more: --all names them", len(rows)-i)
-			break
+	for r := range n.view.Each(n.fleet.At) {
+		if !r.State.Failed() {
+			continue
 		}
 		kind, detail := problemOf(r)
 		s.add(number(r.OrderID), number(r.CertificateID), kind, detail, number(r.DeadLetter), r.Key())
 	}
-	if slices.ContainsFunc(rows, func(r status.Row) bool { return r.DeadLetter != 0 }) {
-		s.note("look at one with  certrecall dlq show N  and try it again with  certrecall dlq replay N")
+	if len(s.rows) > 0 {
+		s.note("%s", tryAgain)
 	}
 	return s
+}
+
+const tryAgain = "try again with  certrecall dlq replay  or  certrecall submit revoke --failed-of INCIDENT; one is shown by  certrecall status --command NAME"
+
+// failureGroups name failures by their reason, the most frequent first, with
+// the first orders of each.
+func failureGroups(groups []status.Failures) []section {
+	var all []section
+	for _, g := range groups {
+		s := section{
+			tag: "failed", title: fmt.Sprintf("FAILED: %d %s (%s)", g.Count, g.Type, g.Title), header: []string{"order", "certificate", "detail", "dead letter", "command"},
+			right: []int{0, 1, 3}, wrap: 3, alarm: true,
+		}
+		for _, r := range g.First {
+			_, detail := problemOf(r)
+			s.add(number(r.OrderID), number(r.CertificateID), detail, number(r.DeadLetter), r.Key())
+		}
+		if more := g.Count - len(g.First); more > 0 {
+			s.note("and %d more: --all names them", more)
+		}
+		all = append(all, s)
+	}
+	if len(all) > 0 {
+		all[len(all)-1].note("%s", tryAgain)
+	}
+	return all
 }
 
 func problemOf(r status.Row) (kind, detail string) {
@@ -222,20 +264,26 @@ func problemOf(r status.Row) (kind, detail string) {
 }
 
 // commands names every command.
-func commands(rows []status.Row) section {
+func (n standing) commands() section {
 	s := section{
 		tag: "command", title: "ALL COMMANDS",
 		header: []string{"order", "certificate", "state", "since", "request", "status", "attempts", "error", "command"}, right: []int{0, 1, 4, 6},
 	}
-	for _, r := range rows {
-		kind := ""
-		if r.Error != nil {
-			kind = string(r.Error.Type)
-		}
-		s.add(number(r.OrderID), number(r.CertificateID), string(r.State), stamp(r.Since), number(r.RequestID), orDash(r.Status),
-			strconv.Itoa(r.Attempts), orDash(kind), r.Key())
+	for r := range n.view.Each(n.fleet.At) {
+		s.add(commandCells(r)...)
 	}
 	return s
+}
+
+func commandCells(r status.Row) []string {
+	kind := ""
+	if r.Error != nil {
+		kind = string(r.Error.Type)
+	}
+	return []string{
+		number(r.OrderID), number(r.CertificateID), string(r.State), stamp(r.Since), number(r.RequestID), orDash(r.Status),
+		strconv.Itoa(r.Attempts), orDash(kind), r.Key(),
+	}
 }
 
 // details tells everything of one command.
@@ -257,6 +305,8 @@ func details(r status.Row, now time.Time) section {
 	add("state", state)
 	add("order", number(r.OrderID))
 	add("certificate", number(r.CertificateID))
+	add("common name", r.CommonName)
+	add("serial number", r.Serial)
 	add("incident", r.Incident)
 	add("lane", string(r.Lane))
 	add("requested by", r.RequestedBy)
@@ -295,20 +345,33 @@ func details(r status.Row, now time.Time) section {
 		add("DigiCert said", strings.TrimSpace(fmt.Sprintf("%s %s", number(e.Status), e.Code)))
 		add("retryable", strconv.FormatBool(e.Retryable))
 	}
+	add("cancelled by", r.CancelledBy)
+	add("why cancelled", r.CancelReason)
+	if r.HeldBy != "" {
+		add("held by", fmt.Sprintf("the limit %s, %d orders counted before it", r.HeldBy, r.HeldCount))
+	}
 	add("dead letter", number(r.DeadLetter))
 	return s
 }
 
-// keep gives the rows for which is holds.
-func keep(rows []status.Row, is func(status.Row) bool) []status.Row {
-	var out []status.Row
-	for _, r := range rows {
-		if is(r) {
-			out = append(out, r)
-		}
-	}
-	return out
-}
-
 // orAll names a kind of calls.
 func orAll(k gate.Kind) string { return cmp.Or(string(k), "everything") }
+
+// holdLine says in one line what keeps everything, or all revocations, from
+// going on; "" is nothing.
+func holdLine(f status.Fleet) string {
+	var parts []string
+	for _, h := range f.Holds() {
+		switch h.Gate {
+		case gate.Paused:
+			parts = append(parts, fmt.Sprintf("%s paused by %s: %s", orAll(h.Kind), h.By, h.Reason))
+		case gate.NotBefore:
+			parts = append(parts, "DigiCert answered 429: no call before "+stamp(h.Until))
+		case status.BudgetSpent:
+			parts = append(parts, "budget spent ("+h.Reason+"), next calls at "+h.Until.UTC().Format(time.TimeOnly)+" UTC")
+		default:
+			parts = append(parts, strings.TrimSpace(string(h.Gate)+" "+h.Reason))
+		}
+	}
+	return strings.Join(parts, "; ")
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -66,8 +65,9 @@ func (c *watchCmd) Run(ctx context.Context, p *process) error {
 	defer nats.conn.Close()
 	w, err := newWatch(ctx, nats, filter, limits)
 	if err != nil {
-		return err
+		return p.missing(nats, err)
 	}
+	w.p = p
 	switch {
 	case c.JSON:
 		w.out, w.every = &jsonLines{p: p}, interval
@@ -89,17 +89,19 @@ type watchOutput interface {
 	close()
 }
 
-// progress is where the watched commands stand.
+// progress is where the watched commands stand: revocations and lists, each
+// order once however often it was tried, and plans apart.
 type progress struct {
 	Time   time.Time `json:"time"`
 	Total  int       `json:"total"`
 	Counts tally     `json:"counts"`
+	Plans  tally     `json:"plans,omitempty"`
 	// Rate is how many commands a second DigiCert has answered of late; Left is
 	// how long the rest takes by that and under the budget, without those that
-	// wait for an administrator.
+	// wait for an administrator. While something holds them there is none.
 	Rate float64       `json:"rate"`
 	Left time.Duration `json:"-"`
-	// Held says why nothing moves, if an operator or DigiCert holds it.
+	// Held says in one line what holds everything.
 	Held string `json:"held,omitempty"`
 }
 
@@ -107,15 +109,16 @@ func (p progress) sums() sums { return totals(p.Counts) }
 
 // watch follows a view.
 type watch struct {
+	p      *process
 	reader *status.Reader
 	view   *status.View
 	limits budget.Limits
 	out    watchOutput
 	every  time.Duration
 
-	// before are the commands that were final at the beginning and are not watched.
-	before map[status.State]int
+	begun  time.Time
 	fleet  status.Fleet
+	silent time.Time // since when NATS does not answer; zero: it does
 	pace   pace
 }
 
@@ -124,16 +127,21 @@ func newWatch(ctx context.Context, s session, f status.Filter, limits budget.Lim
 	if err != nil {
 		return nil, err
 	}
-	w := &watch{reader: r, limits: limits, before: map[status.State]int{}}
+	w := &watch{reader: r, limits: limits, begun: time.Now()}
 	for deadline := time.Now().Add(firstCommand); ; {
-		if w.view, err = r.Load(ctx, f); err != nil {
+		switch {
+		case f.All():
+			w.view, err = r.LoadOpen(ctx)
+		case time.Now().After(deadline):
+			w.view, err = viewOf(ctx, r, f)
+		default:
+			w.view, err = r.Load(ctx, f)
+		}
+		if err != nil {
 			return nil, err
 		}
-		if w.view.Len() > 0 || f == (status.Filter{}) {
+		if w.view.Len() > 0 || f.All() {
 			break
-		}
-		if time.Now().After(deadline) {
-			return nil, errors.New("no such command is known: certrecall status names the incidents that are")
 		}
 		select {
 		case <-ctx.Done():
@@ -141,15 +149,8 @@ func newWatch(ctx context.Context, s session, f status.Filter, limits budget.Lim
 		case <-time.After(drawEvery):
 		}
 	}
-	if f == (status.Filter{}) {
-		for state, n := range w.view.Counts() {
-			if state.Final() {
-				w.before[state] = n
-			}
-		}
-	}
 	calls, listings := w.view.Calls()
-	w.pace = pace{calls: calls, listings: listings, callsFor: w.counts().open()}
+	w.pace = pace{calls: calls, listings: listings, callsFor: w.open()}
 	return w, nil
 }
 
@@ -176,6 +177,7 @@ func (w *watch) run(ctx context.Context) error {
 	w.out.close()
 	stop()
 	follower.Wait()
+	w.afterwards(err)
 	return err
 }
 
@@ -190,13 +192,13 @@ func (w *watch) loop(ctx context.Context, failures <-chan status.Row, ended <-ch
 			asked = now
 			w.ask(ctx)
 		}
-		final := w.counts().final()
+		final := w.final()
 		if now := time.Now(); now.Sub(refreshed) > refreshEvery || final {
 			_ = w.reader.Refresh(ctx, w.view) // without a server nothing is new
 			refreshed = now
-			final = w.counts().final()
+			final = w.final()
 		}
-		w.pace.sample(time.Now(), w.counts())
+		w.pace.sample(time.Now(), w.view.Counts())
 		if final {
 			return w.conclude(failures)
 		}
@@ -217,11 +219,10 @@ func (w *watch) loop(ctx context.Context, failures <-chan status.Row, ended <-ch
 
 // tellFailed names what had failed before the watch began.
 func (w *watch) tellFailed() {
-	if len(w.before) > 0 {
-		return
-	}
-	for _, r := range w.view.Select(w.reader.Now(), func(r *status.Row) bool { return r.State.Failed() }) {
-		w.out.failed(r)
+	for r := range w.view.Each(w.reader.Now()) {
+		if r.State.Failed() {
+			w.out.failed(r)
+		}
 	}
 }
 
@@ -229,20 +230,13 @@ func (w *watch) tellFailed() {
 func (w *watch) ask(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, fleetEvery)
 	defer cancel()
-	if f, err := w.reader.Fleet(ctx, w.limits); err == nil {
-		w.fleet = f
+	f, err := w.reader.Fleet(ctx, w.limits)
+	switch {
+	case err == nil:
+		w.fleet, w.silent = f, time.Time{}
+	case w.silent.IsZero():
+		w.silent = time.Now()
 	}
-}
-
-// counts are those of the watched commands.
-func (w *watch) counts() tally {
-	counts := w.view.Counts()
-	for state, n := range w.before {
-		if counts[state] = max(0, counts[state]-n); counts[state] == 0 {
-			delete(counts, state)
-		}
-	}
-	return counts
 }
 
 // tally counts commands by state.
@@ -260,19 +254,46 @@ func (t tally) final() bool {
 // open is how many commands DigiCert has not answered yet.
 func (t tally) open() int { return t[status.Queued] + t[status.Accepted] }
 
+func (w *watch) final() bool { return tally(w.view.Counts()).final() }
+func (w *watch) open() int   { return tally(w.view.Counts()).open() }
+
 func (w *watch) progress() progress {
-	counts := w.counts()
-	p := progress{Time: w.reader.Now(), Counts: counts, Total: totals(counts).all, Rate: w.pace.rate()}
-	p.Left = w.pace.left(w.fleet, counts.open())
-	var held []string
-	for _, pause := range w.fleet.Pauses {
-		held = append(held, fmt.Sprintf("%s paused by %s: %s", orAll(pause.Kind), pause.By, pause.Reason))
+	counts, plans := w.view.Counts(), w.view.Plans()
+	for state, n := range plans {
+		if counts[state] -= n; counts[state] == 0 {
+			delete(counts, state)
+		}
 	}
-	if w.fleet.NotBefore.After(p.Time) {
-		held = append(held, "DigiCert answered 429: no call before "+stamp(w.fleet.NotBefore))
+	p := progress{
+		Time: w.reader.Now(), Counts: counts, Plans: plans, Total: totals(counts).all - counts[status.Retried], Rate: w.pace.rate(),
+		Held: w.held(),
 	}
-	p.Held = strings.Join(held, "; ")
+	if p.Held == "" {
+		p.Left = w.pace.left(w.fleet, w.open())
+	}
 	return p
+}
+
+// held says what holds everything that is still to be done.
+func (w *watch) held() string {
+	if w.open() == 0 {
+		return ""
+	}
+	if !w.silent.IsZero() {
+		return "NATS unreachable since " + stamp(w.silent)
+	}
+	if line := holdLine(w.fleet); line != "" {
+		return line
+	}
+	for _, l := range w.fleet.Lanes {
+		if l.Asking > 0 || l.InHand > 0 {
+			return ""
+		}
+	}
+	if len(w.fleet.Lanes) == 0 {
+		return ""
+	}
+	return "no worker takes commands: does one run? its /readyz tells what keeps it (the key is refused, DigiCert is down)"
 }
 
 // conclude tells how it ended.
@@ -283,7 +304,8 @@ func (w *watch) conclude(failures <-chan status.Row) error {
 	now := w.progress()
 	w.out.show(now, true)
 	// What was retried counts as what became of the later command.
-	if t, cancelled := now.sums(), now.Counts[status.Cancelled]; t.failed+cancelled > 0 {
+	t := totals(w.view.Counts())
+	if cancelled := w.view.Counts()[status.Cancelled]; t.failed+cancelled > 0 {
 		return fmt.Errorf("%d of %s: %d failed, %d cancelled", t.failed+cancelled, counted(t.all, "command"), t.failed, cancelled)
 	}
 	return nil
@@ -293,7 +315,29 @@ func (w *watch) unfinished(cause error) error {
 	if errors.Is(cause, context.Canceled) {
 		return cause
 	}
-	now := w.progress()
+	counts := w.view.Counts()
+	t := totals(counts)
 	return fmt.Errorf("%w: %d of %d are not, %d of them wait for an administrator",
-		cause, now.Total-now.sums().final, now.Total, now.Counts[status.Waiting])
+		cause, t.all-t.final, t.all, counts[status.Waiting])
+}
+
+// afterwards says how long it took, what failed, and what comes next.
+func (w *watch) afterwards(err error) {
+	if isTerminal(w.p.stdout) {
+		w.p.print(failureGroups(w.view.Failures(w.reader.Now(), firstOfGroup))...)
+	}
+	if err != nil && !w.final() {
+		return
+	}
+	name := w.view.Filter().Incident
+	switch {
+	case w.view.Len() == 0:
+		w.p.say("Nothing is open.")
+	case name == "":
+		w.p.say("All final after %s. Next: certrecall status", span(time.Since(w.begun)))
+	case len(w.view.Plans()) == w.view.Len():
+		w.p.say("All final after %s. Next: certrecall status --incident %s --plan", span(time.Since(w.begun)), name)
+	default:
+		w.p.say("All final after %s. Next, the evidence: certrecall status --incident %s --csv > %s.csv", span(time.Since(w.begun)), name, name)
+	}
 }

@@ -12,27 +12,30 @@ import (
 
 // plainLines is a watch in a pipe: a line when something has changed.
 type plainLines struct {
-	p    *process
-	last tally
-	held string
+	p           *process
+	last, plans tally
+	held        string
 }
 
 func (o *plainLines) show(now progress, last bool) {
-	if !last && maps.Equal(now.Counts, o.last) && now.Held == o.held {
+	if !last && maps.Equal(now.Counts, o.last) && maps.Equal(now.Plans, o.plans) && now.Held == o.held {
 		return
 	}
-	o.last, o.held = now.Counts, now.Held
+	o.last, o.plans, o.held = now.Counts, now.Plans, now.Held
 	tag := "progress"
 	if last {
 		tag = "end"
 	}
-	fields := []string{tag, stamp(now.Time), fmt.Sprintf("final=%d/%d", now.sums().final, now.Total)}
+	fields := []string{tag, stamp(now.Time), fmt.Sprintf("final=%d/%d", now.sums().final-now.Counts[status.Retried], now.Total)}
 	for _, state := range status.States() {
 		if n := now.Counts[state]; n > 0 {
 			fields = append(fields, fmt.Sprintf("%s=%d", state, n))
 		}
 	}
-	if !last {
+	if n := totals(now.Plans); n.all > 0 {
+		fields = append(fields, fmt.Sprintf("plans=%d/%d", n.final, n.all))
+	}
+	if !last && now.Held == "" {
 		fields = append(fields, "rate="+strconv.FormatFloat(now.Rate, 'f', 1, 64)+"/s", "left="+span(now.Left))
 	}
 	if now.Held != "" {

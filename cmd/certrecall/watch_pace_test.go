@@ -21,7 +21,7 @@ func TestTimeLeft(t *testing.T) {
 		"at the rate of late":              {limited, []int{0, 2, 4, 6, 8, 10}, 100, 50 * time.Second, 50 * time.Second},
 		"stalled: no rate":                 {status.Fleet{}, []int{7, 7, 7}, 100, 0, 0},
 		"faster than the budget could":     {limited, []int{0, 1000, 2000}, 500, 500 * time.Millisecond, 500 * time.Millisecond},
-		"only the last minute is reckoned": {limited, seq(0, 300), 60, time.Minute, time.Minute},
+		"only the last minute is reckoned": {limited, upTo(0, 300), 60, time.Minute, time.Minute},
 	} {
 		p := &pace{}
 		begin := time.Now()
@@ -33,4 +33,12 @@ func TestTimeLeft(t *testing.T) {
 			t.Errorf("%s: %v, want %v to %v", name, got, test.lowest, test.most)
 		}
 	}
+}
+
+func upTo(from, to int) []int {
+	var all []int
+	for i := from; i <= to; i++ {
+		all = append(all, i)
+	}
+	return all
 }

@@ -3,50 +3,11 @@ package status
 import (
 	"context"
 	"fmt"
-	"net/http"
-	"strconv"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"certrecall/messages"
 )
-
-// subjects are the events that can belong to the filter. Orders are no part of
-// a subject.
-func (f Filter) subjects(n messages.Names) []string {
-	switch {
-	case f.ID != "":
-		return []string{n.ChainSubject(f.command())}
-	case f.Incident != "":
-		return []string{n.IncidentSubject(f.Incident)}
-	case f.Source != "":
-		return []string{n.SourceSubject(f.Source)}
-	}
-	return []string{n.EventSubjects()}
-}
-
-// mayMatch looks at the headers of an event, so that the bodies of others need
-// not be decoded: an order begins their subject. Headers that are not there tell
-// nothing.
-func (f Filter) mayMatch(h nats.Header) bool {
-	if s := first(h, "ce-subject"); f.OrderID != 0 && s != "" {
-		order := "order/" + strconv.FormatInt(f.OrderID, 10)
-		return s == order || len(s) > len(order) && s[:len(order)+1] == order+"/"
-	}
-	return true
-}
-
-func first(h nats.Header, name string) string {
-	v := h[name]
-	if len(v) == 0 {
-		v = h[http.CanonicalHeaderKey(name)]
-	}
-	if len(v) == 0 {
-		return ""
-	}
-	return v[0]
-}
 
 // readEvents takes in all events of the filter that are stored by now.
 func (r *Reader) readEvents(ctx context.Context, v *View) error {
@@ -57,7 +18,7 @@ func (r *Reader) readEvents(ctx context.Context, v *View) error {
 	last := info.State.LastSeq
 	v.nextEvent = last + 1
 	err = r.run(ctx, scan{
-		stream: r.names.EventsStream(), subjects: v.filter.subjects(r.names), from: 1,
+		stream: r.names.EventsStream(), subjects: []string{v.filter.events(r.names)}, from: 1,
 		take: func(m jetstream.Msg, at *jetstream.MsgMetadata) bool {
 			r.takeEvent(v, m, nil)
 			v.nextEvent = max(v.nextEvent, at.Sequence.Stream+1)
@@ -70,6 +31,25 @@ func (r *Reader) readEvents(ctx context.Context, v *View) error {
 	return nil
 }
 
+// eachEvent gives every event of the subjects that is stored by now to take,
+// until it returns an error.
+func (r *Reader) eachEvent(ctx context.Context, subjects []string, take func(messages.Event) error) error {
+	var taken error
+	err := r.run(ctx, scan{
+		stream: r.names.EventsStream(), subjects: subjects, from: 1,
+		take: func(m jetstream.Msg, at *jetstream.MsgMetadata) bool {
+			if e, err := r.names.DecodeEvent(m.Subject(), m.Headers(), m.Data()); err == nil {
+				taken = take(e)
+			}
+			return taken == nil && at.NumPending > 0
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("reading stream %s: %w", r.names.EventsStream(), err)
+	}
+	return taken
+}
+
 // Changed is told of each event: the state before it and the command after it.
 type Changed func(before State, after Row)
 
@@ -77,13 +57,53 @@ type Changed func(before State, after Row)
 // change; changed may be nil. It outlives reconnects. The error is nil only if
 // ctx ended.
 func (r *Reader) Follow(ctx context.Context, v *View, changed Changed) error {
-	err := r.run(ctx, scan{
-		stream: r.names.EventsStream(), subjects: v.filter.subjects(r.names), from: v.nextEvent, follow: true,
-		take: func(m jetstream.Msg, _ *jetstream.MsgMetadata) bool {
-			r.takeEvent(v, m, changed)
-			return true
-		},
+	return r.follow(ctx, []string{v.filter.events(r.names)}, v.nextEvent, func(m jetstream.Msg, _ *jetstream.MsgMetadata) bool {
+		r.takeEvent(v, m, changed)
+		return true
 	})
+}
+
+// Said is one event of the stream, as [Reader.FollowEvents] tells it.
+type Said struct {
+	Sequence uint64
+	Event    messages.Event
+}
+
+// FollowEvents gives the events of the filter to take, from a sequence on (1 is
+// the first, 0 what comes from now on), until ctx ends or take returns false.
+// It needs no durable consumer and leaves none behind. Without follow it ends
+// with the last event that is stored.
+func (r *Reader) FollowEvents(ctx context.Context, f Filter, from uint64, follow bool, take func(Said) bool) error {
+	if from == 0 {
+		info, err := r.stores.Events.Info(ctx)
+		if err != nil {
+			return fmt.Errorf("reading stream %s: %w", r.names.EventsStream(), err)
+		}
+		from = info.State.LastSeq + 1
+	}
+	each := func(m jetstream.Msg, at *jetstream.MsgMetadata) bool {
+		more := follow || at.NumPending > 0
+		if !f.mayMatch(m.Headers()) {
+			return more
+		}
+		e, err := r.names.DecodeEvent(m.Subject(), m.Headers(), m.Data())
+		if err != nil || !f.matches(e.Command(), e.OrderID) {
+			return more
+		}
+		return take(Said{at.Sequence.Stream, e}) && more
+	}
+	if follow {
+		return r.follow(ctx, []string{f.events(r.names)}, from, each)
+	}
+	err := r.run(ctx, scan{stream: r.names.EventsStream(), subjects: []string{f.events(r.names)}, from: from, take: each})
+	if err != nil {
+		return fmt.Errorf("reading stream %s: %w", r.names.EventsStream(), err)
+	}
+	return nil
+}
+
+func (r *Reader) follow(ctx context.Context, subjects []string, from uint64, take func(jetstream.Msg, *jetstream.MsgMetadata) bool) error {
+	err := r.run(ctx, scan{stream: r.names.EventsStream(), subjects: subjects, from: from, follow: true, take: take})
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("following stream %s: %w", r.names.EventsStream(), err)
 	}
@@ -110,8 +130,15 @@ func (r *Reader) takeEvent(v *View, m jetstream.Msg, changed Changed) {
 
 // readDeadLetters takes in which commands have a dead letter.
 func (r *Reader) readDeadLetters(ctx context.Context, v *View) error {
+	return r.readLetters(ctx, v, []string{v.filter.letters(r.names)})
+}
+
+func (r *Reader) readLetters(ctx context.Context, v *View, subjects []string) error {
+	if len(subjects) == 0 {
+		return nil
+	}
 	err := r.run(ctx, scan{
-		stream: r.names.DeadLettersStream(), subjects: []string{r.names.DeadLetterSubjects()}, from: 1, headers: true,
+		stream: r.names.DeadLettersStream(), subjects: subjects, from: 1, headers: true,
 		take: func(m jetstream.Msg, at *jetstream.MsgMetadata) bool {
 			if d, err := messages.ParseDeadLetter(m.Headers()); err == nil {
 				if e, command, err := r.names.ParseEventSubject(d.EventSubject); err == nil {

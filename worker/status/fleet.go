@@ -2,11 +2,8 @@ package status
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"certrecall/messages"
 	"certrecall/worker/approvals"
@@ -72,12 +69,9 @@ func (f Fleet) Estimate(revocations, listings int) time.Duration {
 // workers, which they do not share: give the same.
 func (r *Reader) Fleet(ctx context.Context, limits budget.Limits) (Fleet, error) {
 	f := Fleet{At: r.Now(), Budget: []Window{}, Pauses: []Pause{}}
-	for _, lane := range messages.Lanes() {
-		l, err := r.laneState(ctx, lane)
-		if err != nil {
-			return Fleet{}, fmt.Errorf("looking at lane %s: %w", lane, err)
-		}
-		f.Lanes = append(f.Lanes, l)
+	var err error
+	if f.Lanes, err = r.lanes(ctx); err != nil {
+		return Fleet{}, err
 	}
 	use, notBefore, err := budget.ReadUse(ctx, r.stores.Budget, limits, f.At)
 	if err != nil {
@@ -108,27 +102,4 @@ func (r *Reader) Fleet(ctx context.Context, limits budget.Limits) (Fleet, error)
 	}
 	f.DeadLetters = info.State.Msgs
 	return f, nil
-}
-
-func (r *Reader) laneState(ctx context.Context, lane messages.Lane) (LaneState, error) {
-	l := LaneState{Lane: lane}
-	c, err := r.stores.Commands.Consumer(ctx, string(lane))
-	switch {
-	case errors.Is(err, jetstream.ErrConsumerNotFound):
-		l.Missing = true
-	case err != nil:
-		return LaneState{}, err
-	default:
-		info := c.CachedInfo()
-		l.Pending, l.InHand, l.Asking = info.NumPending, info.NumAckPending, info.NumWaiting
-	}
-	oldest, err := r.stores.Commands.GetMsg(ctx, 0, jetstream.WithGetMsgSubject(r.names.LaneSubject(lane)))
-	switch {
-	case errors.Is(err, jetstream.ErrMsgNotFound):
-	case err != nil:
-		return LaneState{}, err
-	default:
-		l.Oldest = oldest.Time.UTC()
-	}
-	return l, nil
 }

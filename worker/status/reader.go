@@ -65,34 +65,31 @@ func (r *Reader) Load(ctx context.Context, f Filter) (*View, error) {
 	return v, r.readDeadLetters(ctx, v)
 }
 
-// parkedCommand is a waiting key and the command inside.
-type parkedCommand struct {
-	key     ledger.Waiting
-	command messages.Command
+// LoadOpen reads what is not final: the queue and what waits or is held. It
+// reads no history; [Reader.Follow] goes on from where it began.
+func (r *Reader) LoadOpen(ctx context.Context) (*View, error) {
+	v := newView(r.names, Filter{})
+	if err := r.fromNow(ctx, v); err != nil {
+		return nil, err
+	}
+	if err := r.readQueue(ctx, v); err != nil {
+		return nil, err
+	}
+	waiting, err := r.readWaiting(ctx, v)
+	for _, p := range waiting {
+		v.parked(p.command, p.key)
+	}
+	return v, err
 }
 
-func (r *Reader) readWaiting(ctx context.Context, v *View) ([]parkedCommand, error) {
-	var all []parkedCommand
-	for w, err := range r.ledger.AllWaiting(ctx) {
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("reading waiting keys: %w", context.Cause(ctx))
-		}
-		if err != nil {
-			v.couldNotRead()
-			continue
-		}
-		if !v.filter.matches(w.Name(), w.Order) {
-			continue
-		}
-		p := parkedCommand{key: w}
-		if lane, source, err := r.names.ParseCommandSubject(w.Subject); err == nil {
-			// A command that was taken once is valid; if not, its key still says the most.
-			p.command, _ = messages.DecodeCommand(lane, source, w.Header, w.Body)
-		}
-		p.key.Body, p.key.Header = nil, nil
-		all = append(all, p)
+// fromNow lets the view be followed from what is said from now on.
+func (r *Reader) fromNow(ctx context.Context, v *View) error {
+	info, err := r.stores.Events.Info(ctx)
+	if err != nil {
+		return fmt.Errorf("reading stream %s: %w", r.names.EventsStream(), err)
 	}
-	return all, nil
+	v.nextEvent = info.State.LastSeq + 1
+	return nil
 }
 
 // Sent tells of a command that is not final whether something was already

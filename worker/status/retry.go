@@ -5,9 +5,8 @@ import "certrecall/messages"
 // target is what a command is for: two commands with the same target want the
 // same, and the later one stands for both.
 type target struct {
-	source, incident   string
-	action             messages.Action
-	order, certificate int64
+	source, incident, action uint32
+	order, certificate       int64
 }
 
 // attempts reports whether the row is known to be more than a plan, which never
@@ -19,31 +18,33 @@ func (r *Row) attempts() bool {
 	case r.Action == messages.ActionListDuplicates:
 		return true
 	}
-	return !r.Accepted.IsZero() || r.State == Queued || r.State == Waiting
+	return !r.Accepted.IsZero() || r.State == Queued || r.State == Waiting || r.State == Held
 }
 
 // compare finds which of two commands for the same thing is the later one. The
-// caller holds mu, and has changed r.
-func (v *View) compare(r *Row) {
-	t := target{r.Source, r.Incident, r.Action, r.OrderID, r.CertificateID}
-	last := v.latest[t]
+// caller holds mu, and has changed and kept r.
+func (v *View) compare(r *edit) {
+	p := v.rows.at(r.at)
+	t := target{p.source, p.incident, p.action, p.order, p.certificate}
+	last, found := v.latest[t]
 	switch {
-	case last == r:
-	case r.attempts() && (last == nil || r.Received.After(last.Received)):
-		v.latest[t] = r
-		if last != nil {
-			v.retried(last, r)
+	case found && last == r.at:
+	case r.attempts() && (!found || p.received > v.rows.at(last).received):
+		v.latest[t] = r.at
+		if found {
+			v.retried(&edit{v.rows.get(last), v, last}, r.ID)
 		}
-	case last != nil && last.Received.After(r.Received):
-		v.retried(r, last)
+	case found && v.rows.at(last).received > p.received:
+		v.retried(r, v.rows.at(last).id)
 	}
 }
 
 // retried says of a command that ended otherwise than asked that another one
 // stands in its place.
-func (v *View) retried(r, by *Row) {
+func (v *View) retried(r *edit, by string) {
 	if r.State.Final() && !r.State.Well() && r.State != Retried {
-		v.enter(r, Retried, r.Since)
-		r.RetriedAs = by.ID
+		r.enter(Retried, r.Since)
+		r.RetriedAs = by
+		v.rows.set(r.at, r.Row)
 	}
 }

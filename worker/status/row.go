@@ -13,6 +13,7 @@ type State string
 const (
 	Queued    State = "queued"    // stored in the commands stream; no worker has said anything of it
 	Accepted  State = "accepted"  // a worker has taken it; nothing is decided
+	Held      State = "held"      // the policy keeps it from being sent until operators allow it
 	Waiting   State = "waiting"   // DigiCert made a request, which an administrator has to decide
 	Revoked   State = "revoked"   // final: revoked
 	Planned   State = "planned"   // final: the answer to a dry run
@@ -26,12 +27,31 @@ const (
 
 // States returns all states, in the order in which a command passes through them.
 func States() []State {
-	return []State{Queued, Accepted, Waiting, Revoked, Planned, Listed, Rejected, Failed, Cancelled, Invalid, Retried}
+	return []State{Queued, Accepted, Held, Waiting, Revoked, Planned, Listed, Rejected, Failed, Cancelled, Invalid, Retried}
 }
 
 // Final reports whether nothing more will happen.
 func (s State) Final() bool {
-	return s != Queued && s != Accepted && s != Waiting && s != ""
+	return s != Queued && s != Accepted && s != Held && s != Waiting && s != ""
+}
+
+// Open reports whether DigiCert has not been asked yet, or not for good, and
+// nothing but time and the workers is needed.
+func (s State) Open() bool { return s == Queued || s == Accepted }
+
+// rank orders the states that are not final: none goes back to a lower one.
+func (s State) rank() int {
+	switch s {
+	case Queued:
+		return 1
+	case Accepted:
+		return 2
+	case Held:
+		return 3
+	case Waiting:
+		return 4
+	}
+	return 0
 }
 
 // Well reports whether what was asked for was done.
@@ -48,6 +68,8 @@ func stateOf(e messages.EventName) State {
 		return Accepted
 	case messages.EventRevokeRequested:
 		return Waiting
+	case messages.EventRevokeHeld:
+		return Held
 	case messages.EventRevoked:
 		return Revoked
 	case messages.EventRevokePlanned:
@@ -103,6 +125,13 @@ type Row struct {
 	Certificates   *int   `json:"certificates,omitempty"`
 	OrderStatus    string `json:"order_status,omitempty"`
 	ApprovalNeeded *bool  `json:"approval_needed,omitempty"`
+	Product        string `json:"product,omitempty"` // DigiCert's name of it
+	// CommonName and Serial are of the certificate that was named, else of the
+	// order's, as far as an event of the command or of a plan or list for the
+	// same order in the view said so. Account is DigiCert's, where it is said.
+	CommonName string `json:"common_name,omitempty"`
+	Serial     string `json:"serial_number,omitempty"`
+	Account    string `json:"account,omitempty"`
 	// DeadLetter is its sequence in the dead-letter stream; 0 is none.
 	DeadLetter uint64 `json:"dead_letter,omitempty"`
 
@@ -111,16 +140,23 @@ type Row struct {
 	SkipApproval bool                      `json:"skip_approval,omitempty"`
 	RequestedBy  string                    `json:"requested_by,omitempty"`
 	ReplayOf     string                    `json:"replay_of,omitempty"`
+	// ExpectedCommonName is known while the command is queued.
+	ExpectedCommonName string `json:"expected_common_name,omitempty"`
+
+	CancelledBy  string `json:"cancelled_by,omitempty"`
+	CancelReason string `json:"cancel_reason,omitempty"`
+	// HeldBy is the limit of the policy that holds or held it, as "50/10m", and
+	// HeldCount how many orders were counted before it.
+	HeldBy    string `json:"held_by,omitempty"`
+	HeldCount int    `json:"held_count,omitempty"`
 
 	Received  time.Time `json:"received_at,omitzero"`  // the stream stored the command
 	Accepted  time.Time `json:"accepted_at,omitzero"`  // a worker took it
 	Requested time.Time `json:"requested_at,omitzero"` // DigiCert made the request
 	Finished  time.Time `json:"finished_at,omitzero"`  // its final event
 
-	// Digest of the command's content; "" if not known.
+	// Digest of the command's content; "" if not known, or not asked for.
 	Digest string `json:"-"`
-	// sequence of the message in the commands stream, while it was seen there.
-	sequence uint64
 }
 
 // Problem is an error of a command.
@@ -140,34 +176,11 @@ type Decision struct {
 	Comment string    `json:"comment,omitempty"`
 }
 
-// Name is the command's.
+// Name is the command's name.
 func (r Row) Name() messages.CommandName {
 	return messages.CommandName{Source: r.Source, Incident: r.Incident, ID: r.ID}
 }
 
-// Key names the command: see [messages.CommandName.String].
+// Key names the command: "<source>/<incident>/<id>", or "<source>/<id>" where
+// there is no incident.
 func (r Row) Key() string { return r.Name().String() }
-
-// Filter says which commands a view is about. The zero Filter is all of them;
-// fields that are given must all match.
-type Filter struct {
-	Incident string
-	Source   string
-	ID       string // with Source, and Incident where the command has one
-	OrderID  int64
-}
-
-func (f Filter) matches(c messages.CommandName, order int64) bool {
-	if f.OrderID != 0 && f.OrderID != order {
-		return false
-	}
-	if f.ID != "" {
-		return f.command() == c
-	}
-	return (f.Source == "" || f.Source == c.Source) && (f.Incident == "" || f.Incident == c.Incident)
-}
-
-// command is the one that the filter names by ID.
-func (f Filter) command() messages.CommandName {
-	return messages.CommandName{Source: f.Source, Incident: f.Incident, ID: f.ID}
-}

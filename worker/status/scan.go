@@ -23,9 +23,10 @@ const (
 type scan struct {
 	stream   string
 	subjects []string
-	from     uint64 // the first sequence
-	headers  bool   // without the bodies
-	follow   bool   // wait for more at the end
+	from     uint64    // the first sequence
+	since    time.Time // in place of from: the first moment
+	headers  bool      // without the bodies
+	follow   bool      // wait for more at the end
 	// take gets each message, and says whether to go on.
 	take func(jetstream.Msg, *jetstream.MsgMetadata) bool
 }
@@ -35,10 +36,14 @@ type scan struct {
 func (r *Reader) run(ctx context.Context, s scan) error {
 	opening, cancel := context.WithTimeoutCause(ctx, openTimeout, errNoConsumer)
 	defer cancel()
-	c, err := r.js.OrderedConsumer(opening, s.stream, jetstream.OrderedConsumerConfig{
+	config := jetstream.OrderedConsumerConfig{
 		FilterSubjects: s.subjects, DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: s.from,
 		HeadersOnly: s.headers, InactiveThreshold: consumerIdle,
-	})
+	}
+	if !s.since.IsZero() {
+		config.DeliverPolicy, config.OptStartSeq, config.OptStartTime = jetstream.DeliverByStartTimePolicy, 0, &s.since
+	}
+	c, err := r.js.OrderedConsumer(opening, s.stream, config)
 	if err != nil {
 		return errors.Join(context.Cause(opening), err)
 	}

@@ -2,6 +2,7 @@ package status
 
 import (
 	"cmp"
+	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -18,12 +19,12 @@ type View struct {
 	filter Filter
 
 	mu         sync.Mutex
-	rows       map[messages.CommandName]*Row
-	latest     map[target]*Row // the last command of those for the same thing
+	rows       *table
+	latest     map[target]uint32 // the last command of those for the same thing
+	known      map[int64]named   // what plans and lists say of orders
 	counts     map[State]int
 	work       work
 	unreadable int
-	texts      texts
 
 	// Where to go on: the first sequence not read.
 	nextEvent, nextCommand uint64
@@ -32,15 +33,18 @@ type View struct {
 func newView(names messages.Names, f Filter) *View {
 	return &View{
 		names: names, filter: f,
-		rows: map[messages.CommandName]*Row{}, latest: map[target]*Row{}, counts: map[State]int{}, work: work{}, texts: texts{},
+		rows: newTable(), latest: map[target]uint32{}, known: map[int64]named{}, counts: map[State]int{}, work: work{},
 	}
 }
+
+// Filter is what the view is about.
+func (v *View) Filter() Filter { return v.filter }
 
 // Len is how many commands there are.
 func (v *View) Len() int {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return len(v.rows)
+	return v.rows.size
 }
 
 // Counts gives the number of commands by state; states without any are absent.
@@ -48,6 +52,21 @@ func (v *View) Counts() map[State]int {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return maps.Clone(v.counts)
+}
+
+// Plans gives the number of those that only plan, by state.
+func (v *View) Plans() map[State]int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	counts := map[State]int{}
+	for _, chunk := range v.rows.chunks {
+		for i := range chunk {
+			if chunk[i].flags&flagDryRun != 0 {
+				counts[State(v.rows.texts.text(chunk[i].state))]++
+			}
+		}
+	}
+	return counts
 }
 
 // Unreadable is how many events, commands and waiting keys could not be read.
@@ -64,19 +83,54 @@ func (v *View) Rows(now time.Time) []Row {
 
 // Select gives the commands that keep reports true for, oldest first.
 func (v *View) Select(now time.Time, keep func(*Row) bool) []Row {
-	v.mu.Lock()
 	var rows []Row
-	for _, r := range v.rows {
-		r.overdue(now)
-		if keep(r) {
-			rows = append(rows, *r)
+	for r := range v.Each(now) {
+		if keep(&r) {
+			rows = append(rows, r)
 		}
 	}
-	v.mu.Unlock()
-	slices.SortFunc(rows, func(a, b Row) int {
-		return cmp.Or(a.Received.Compare(b.Received), cmp.Compare(a.OrderID, b.OrderID), cmp.Compare(a.Key(), b.Key()))
-	})
 	return rows
+}
+
+// Each yields every command, in order of receipt, as of now. A view of a
+// million commands is walked without a copy of it.
+func (v *View) Each(now time.Time) iter.Seq[Row] {
+	return func(yield func(Row) bool) {
+		v.mu.Lock()
+		order := v.inOrder()
+		v.mu.Unlock()
+		for _, i := range order {
+			v.mu.Lock()
+			r := v.row(i, now)
+			v.mu.Unlock()
+			if !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// inOrder returns the places of all rows, oldest first. The caller holds mu.
+func (v *View) inOrder() []uint32 {
+	order := make([]uint32, v.rows.size)
+	for i := range order {
+		order[i] = uint32(i)
+	}
+	slices.SortFunc(order, func(a, b uint32) int {
+		x, y := v.rows.at(a), v.rows.at(b)
+		return cmp.Or(cmp.Compare(x.received, y.received), cmp.Compare(x.order, y.order), cmp.Compare(x.id, y.id), cmp.Compare(a, b))
+	})
+	return order
+}
+
+// row returns a row as of now. The caller holds mu.
+func (v *View) row(i uint32, now time.Time) Row {
+	r := v.rows.get(i)
+	r.overdue(now)
+	if n, ok := v.known[r.OrderID]; ok && r.CommonName == "" {
+		r.CommonName, r.Serial = n.of(r.CertificateID)
+	}
+	return r
 }
 
 func (r *Row) overdue(now time.Time) {
@@ -91,47 +145,58 @@ func (r *Row) overdue(now time.Time) {
 func (v *View) Get(c messages.CommandName, now time.Time) (Row, bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	r, ok := v.rows[c]
+	i, ok := v.rows.find(c)
 	if !ok {
 		return Row{}, false
 	}
-	r.overdue(now)
-	return *r, true
+	return v.row(i, now), true
 }
 
-// enter puts a row into a state. The caller holds mu.
-func (v *View) enter(r *Row, s State, since time.Time) {
-	if r.State == s {
+// edit is one row that is being changed. The view's mu is held.
+type edit struct {
+	Row
+	view *View
+	at   uint32
+}
+
+// edit begins to change the row of a command, new if there is none.
+func (v *View) edit(c messages.CommandName) *edit {
+	at := v.rows.place(c)
+	return &edit{v.rows.get(at), v, at}
+}
+
+// keep ends a change.
+func (e *edit) keep() {
+	if !e.view.filter.Digests {
+		e.Digest = ""
+	}
+	e.view.rows.set(e.at, e.Row)
+	e.view.compare(e)
+}
+
+// enter puts a row into a state.
+func (e *edit) enter(s State, since time.Time) {
+	if e.State == s {
 		return
 	}
-	v.leave(r)
-	r.State, r.Since = s, since
-	v.counts[s]++
+	e.leave()
+	e.State, e.Since = s, since
+	e.view.counts[s]++
 }
 
-func (v *View) leave(r *Row) {
-	if r.State == "" {
+func (e *edit) leave() {
+	if e.State == "" {
 		return
 	}
-	if v.counts[r.State]--; v.counts[r.State] == 0 {
-		delete(v.counts, r.State)
+	if e.view.counts[e.State]--; e.view.counts[e.State] == 0 {
+		delete(e.view.counts, e.State)
 	}
 }
 
-// forget makes a row new. The caller holds mu.
-func (v *View) forget(r *Row) {
-	v.leave(r)
-	*r = Row{Source: r.Source, Incident: r.Incident, ID: r.ID}
-}
-
-// row gives the row of a command, new if there is none. The caller holds mu.
-func (v *View) row(c messages.CommandName) *Row {
-	r := v.rows[c]
-	if r == nil {
-		r = &Row{Source: v.texts.once(c.Source), Incident: v.texts.once(c.Incident), ID: c.ID}
-		v.rows[r.Name()] = r
-	}
-	return r
+// forget makes a row new.
+func (e *edit) forget() {
+	e.leave()
+	e.Row = Row{Source: e.Source, Incident: e.Incident, ID: e.ID}
 }
 
 // event takes one event into the view, and gives the row before and after it.
@@ -141,70 +206,69 @@ func (v *View) event(e messages.Event) (before State, after Row, ok bool) {
 	if !v.filter.matches(e.Command(), e.OrderID) {
 		return "", Row{}, false
 	}
-	r := v.row(e.Command())
+	r := v.edit(e.Command())
 	before = r.State
 	// A corrected command goes on under the id of a rejected message: it may be
 	// claimed already, or stand in the queue behind that message's end.
 	switch rejected := e.Name == messages.EventCommandRejected; {
 	case before == Invalid && !rejected:
-		v.forget(r)
+		r.forget()
 	case before == Queued && rejected && r.Received.After(e.ReceivedAt):
 		return "", Row{}, false
 	}
-	v.describe(r, e)
-	v.advance(r, e)
-	v.compare(r)
-	return before, *r, true
+	r.describe(e)
+	r.advance(e)
+	v.learn(&r.Row, e)
+	r.keep()
+	return before, r.Row, true
 }
 
 // describe takes over what comes from the command.
-func (v *View) describe(r *Row, e messages.Event) {
-	r.Lane, r.Action = v.lane(e.Lane), v.action(e.Action)
-	if e.CommandID != e.ID {
-		r.ClaimedID = e.CommandID
+func (e *edit) describe(m messages.Event) {
+	e.Lane, e.Action = m.Lane, m.Action
+	if m.CommandID != m.ID {
+		e.ClaimedID = m.CommandID
 	}
-	r.OrderID, r.CertificateID = e.OrderID, e.CertificateID
-	r.RequestedBy = v.texts.once(e.RequestedBy)
-	r.Comments, r.SkipApproval = v.texts.once(e.Comments), e.SkipApproval
-	r.Reason = messages.RevocationReason(v.texts.once(string(e.RevocationReason)))
-	r.Deadline, r.Expires, r.ReplayOf, r.Received = e.Deadline, e.Expires, e.ReplayOf, e.ReceivedAt
-	if e.Digest != "" {
-		r.Digest = e.Digest
+	e.OrderID, e.CertificateID = m.OrderID, m.CertificateID
+	e.RequestedBy, e.Comments, e.SkipApproval, e.Reason = m.RequestedBy, m.Comments, m.SkipApproval, m.RevocationReason
+	e.Deadline, e.Expires, e.ReplayOf, e.Received = m.Deadline, m.Expires, m.ReplayOf, m.ReceivedAt
+	if m.Digest != "" {
+		e.Digest = m.Digest
 	}
 }
 
 // advance takes over what became of it.
-func (v *View) advance(r *Row, e messages.Event) {
-	r.Attempts = max(r.Attempts, e.Attempts)
-	if e.RequestID != 0 {
-		r.RequestID = e.RequestID
-	}
-	if e.Status != "" {
-		r.Status = v.texts.once(e.Status)
-	}
-	r.Already = r.Already || e.Already
-	r.decided(e.Request)
-	switch e.Name {
+func (e *edit) advance(m messages.Event) {
+	e.Attempts = max(e.Attempts, m.Attempts)
+	e.RequestID = cmp.Or(m.RequestID, e.RequestID)
+	e.Status = cmp.Or(m.Status, e.Status)
+	e.Already = e.Already || m.Already
+	e.decided(m.Request)
+	switch m.Name {
 	case messages.EventRevokeAccepted:
-		r.Accepted = e.Time
+		e.Accepted = m.Time
 	case messages.EventRevokeRequested:
-		r.Requested = e.Time
+		e.Requested = m.Time
 	default:
 	}
-	s := stateOf(e.Name)
-	if s == "" || r.State.Final() || s == Accepted && r.State == Waiting {
+	if h := m.Held; h != nil {
+		e.HeldBy, e.HeldCount = h.Limit, h.Count
+	}
+	s := stateOf(m.Name)
+	if s == "" || e.State.Final() || !s.Final() && s.rank() < e.State.rank() {
 		return
 	}
-	v.enter(r, s, e.Time)
+	e.enter(s, m.Time)
 	if !s.Final() {
 		return
 	}
-	r.Finished, r.Already = e.Time, e.Already
-	r.Certificates, r.ApprovalNeeded = e.Count, e.ApprovalNeeded
-	r.OrderStatus = v.texts.once(e.OrderStatus)
-	r.DryRun = s == Planned
-	if p := e.Error; p != nil {
-		r.Error = &Problem{p.Type, v.texts.once(p.Detail), p.Status, v.texts.once(p.Code), p.Retryable, p.ConflictsWith}
+	e.Finished, e.Already = m.Time, m.Already
+	e.Certificates, e.ApprovalNeeded = m.Count, m.ApprovalNeeded
+	e.OrderStatus, e.Product = m.OrderStatus, m.Product
+	e.CancelledBy, e.CancelReason = m.CancelledBy, m.CancelReason
+	e.DryRun = s == Planned
+	if p := m.Error; p != nil {
+		e.Error = &Problem{p.Type, e.view.rows.texts.once(p.Detail), p.Status, e.view.rows.texts.once(p.Code), p.Retryable, p.ConflictsWith}
 	}
 }
 
@@ -219,28 +283,29 @@ func (v *View) queued(c messages.Command, received time.Time, sequence uint64) b
 	if !ours {
 		return false
 	}
-	r := v.row(c.Name())
+	r := v.edit(c.Name())
 	if r.State == Invalid && received.After(r.Received) {
-		v.forget(r)
+		r.forget()
 	}
 	if r.State != "" {
 		return true
 	}
-	v.fill(r, c)
-	r.Received, r.sequence = received, sequence
-	v.enter(r, Queued, received)
-	v.compare(r)
+	r.fill(c)
+	r.Received = received
+	r.enter(Queued, received)
+	r.keep()
 	return true
 }
 
 // fill describes a row by its command, where no event does.
-func (v *View) fill(r *Row, c messages.Command) {
-	r.Lane, r.Action = c.Lane, c.Action()
-	r.OrderID, r.CertificateID, r.DryRun = c.OrderID, c.CertificateID, c.DryRun
-	r.RequestedBy = v.texts.once(c.RequestedBy)
-	r.Comments, r.SkipApproval = v.texts.once(c.Comments), c.SkipApproval
-	r.Reason = messages.RevocationReason(v.texts.once(string(c.RevocationReason)))
-	r.Deadline, r.Expires, r.ReplayOf, r.Digest = c.Deadline, c.Expires, c.ReplayOf, c.Digest()
+func (e *edit) fill(c messages.Command) {
+	e.Lane, e.Action = c.Lane, c.Action()
+	e.OrderID, e.CertificateID, e.DryRun = c.OrderID, c.CertificateID, c.DryRun
+	e.RequestedBy, e.Comments, e.SkipApproval, e.Reason = c.RequestedBy, c.Comments, c.SkipApproval, c.RevocationReason
+	e.Deadline, e.Expires, e.ReplayOf, e.ExpectedCommonName = c.Deadline, c.Expires, c.ReplayOf, c.ExpectedCommonName
+	if e.view.filter.Digests {
+		e.Digest = c.Digest()
+	}
 }
 
 // parked takes in a waiting key. Events are right where they say more: a key
@@ -248,27 +313,31 @@ func (v *View) fill(r *Row, c messages.Command) {
 func (v *View) parked(c messages.Command, w ledger.Waiting) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if !v.filter.matches(w.Name(), w.Order) {
+	if !v.filter.matches(c.Name(), w.Order) {
 		return
 	}
-	r := v.row(w.Name())
+	r := v.edit(c.Name())
 	if r.State.Final() && r.State != Invalid {
 		return
 	}
 	if r.State == "" {
-		v.fill(r, c)
+		r.fill(c)
 		r.OrderID, r.Received = w.Order, w.ReceivedAt
 	}
 	switch w.Phase {
 	case ledger.Queued:
 		if r.State == "" {
-			v.enter(r, Accepted, w.Since)
+			r.enter(Accepted, w.Since)
 		}
 	case ledger.Parked:
 		r.RequestID = cmp.Or(r.RequestID, w.RequestID)
-		v.enter(r, Waiting, w.Since)
+		r.enter(Waiting, w.Since)
+	default: // a later version's, or the policy's: what the events say stands
+		if r.State == "" {
+			r.enter(Held, w.Since)
+		}
 	}
-	v.compare(r)
+	r.keep()
 }
 
 // letter takes in a dead letter. One of a message that was rejected is not of
@@ -276,8 +345,12 @@ func (v *View) parked(c messages.Command, w ledger.Waiting) {
 func (v *View) letter(e messages.EventName, c messages.CommandName, sequence uint64) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if r := v.rows[c]; r != nil && (r.State == stateOf(e) || r.State == Retried) {
-		r.DeadLetter = sequence
+	i, ok := v.rows.find(c)
+	if !ok {
+		return
+	}
+	if s := v.rows.get(i).State; s == stateOf(e) || s == Retried {
+		v.rows.at(i).letter = sequence
 	}
 }
 
@@ -285,29 +358,4 @@ func (v *View) couldNotRead() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.unreadable++
-}
-
-func (v *View) lane(l messages.Lane) messages.Lane { return messages.Lane(v.texts.once(string(l))) }
-
-func (v *View) action(a messages.Action) messages.Action {
-	return messages.Action(v.texts.once(string(a)))
-}
-
-// texts keeps what repeats once: the commands of an incident share most texts.
-type texts map[string]string
-
-// maxTexts bounds what is kept to be shared; beyond it texts stand alone.
-const maxTexts = 4096
-
-func (t texts) once(s string) string {
-	if s == "" {
-		return ""
-	}
-	if known, ok := t[s]; ok {
-		return known
-	}
-	if len(t) < maxTexts {
-		t[s] = s
-	}
-	return s
 }

@@ -27,7 +27,7 @@ func TestCommandIsFollowedThroughItsStates(t *testing.T) {
 	}
 	check := func(what string, want status.Row) {
 		t.Helper()
-		v := s.load(status.Filter{Incident: "INC-1"})
+		v := s.load(status.Filter{Incident: "INC-1", Digests: true})
 		if diff := cmp.Diff(want, only(t, v), cmpopts.IgnoreUnexported(status.Row{})); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", what, diff)
 		}

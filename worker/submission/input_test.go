@@ -1,12 +1,8 @@
-package main
+package submission
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -16,16 +12,13 @@ import (
 )
 
 // revocations makes commands of an input as submit revoke does.
-func revocations(t *testing.T, text, format string) (batch, error) {
+func revocations(t *testing.T, text, format string) (Batch, error) {
 	t.Helper()
-	p := &process{stdin: strings.NewReader(text), stderr: io.Discard}
-	rows, problems, err := p.readInput("-", format, messages.ActionRevoke)
-	if err != nil {
-		return batch{}, err
-	}
-	b := batcher{lane: messages.LaneRevoke, source: "cli", incident: "INC-1"}
-	b.text("comments", "from the flag")
-	return b.batch(rows, problems)
+	return batcher().Read(strings.NewReader(text), Input{Format: format})
+}
+
+func batcher() *Batcher {
+	return &Batcher{Lane: messages.LaneRevoke, Source: "cli", Incident: "INC-1", Defaults: []Field{Text("comments", "from the flag")}}
 }
 
 func TestInputBecomesCommands(t *testing.T) {
@@ -66,10 +59,14 @@ func TestInputBecomesCommands(t *testing.T) {
 			continue
 		}
 		var got []messages.Command
-		for _, it := range b.items {
-			got = append(got, it.command)
-			again, err := messages.DecodeCommand(it.command.Lane, it.command.Source, nil, it.body)
-			if diff := cmp.Diff(it.command, again); err != nil || diff != "" {
+		for _, it := range b.Items {
+			got = append(got, it.Command)
+			body, err := messages.EncodeCommand(it.Command)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := messages.DecodeCommand(it.Command.Lane, it.Command.Source, nil, body)
+			if diff := cmp.Diff(it.Command, again); err != nil || diff != "" {
 				t.Errorf("%s: the body says something else: %v\n%s", name, err, diff)
 			}
 		}
@@ -86,9 +83,9 @@ func TestEveryProblemOfAnInputIsNamedWithItsLine(t *testing.T) {
 		want []string
 	}{
 		"lines": {"order_id,revocation_reason\n7,\n8x,\n,superseded\n9,keycompromise\n-1,\n", []string{
-			"lines 3, 6: order_id: must be an integer from 1 to 9223372036854775807, or a string of its digits",
+			"lines 3, 6: order_id: must be an integer from 1 to 9223372036854775807, or a string of its digits (it is \"8x\", \"-1\")",
 			"line 4: order_id: missing; it is required",
-			"line 5: revocation_reason: must be one of unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation",
+			"line 5: revocation_reason: must be one of unspecified, keyCompromise, affiliationChanged, superseded, cessationOfOperation (it is \"keycompromise\")",
 		}},
 		"columns": {"order_id,comment,show_archived,order_id,,lane\n1,2,3,4,5,6\n", []string{
 			"line 1: comment: is no field of a command; did you mean comments?",
@@ -97,23 +94,23 @@ func TestEveryProblemOfAnInputIsNamedWithItsLine(t *testing.T) {
 			"line 1: column 5: has no name; name it after a field of a command",
 			"line 1: lane: is no field of a command; leave it out, the subject says it",
 		}},
-		"no header":         {"7\n8\n", []string{"line 1: 7: is no field of a command; leave it out, or put it inside context"}},
-		"no order":          {"comments\nx\n", []string{"line 1: order_id: is missing: the first row must name the columns, order_id among them"}},
+		"no header":         {"7\n8\n", []string{"line 1: the first row must name the columns, order_id among them; this one holds an order (it is \"7\")"}},
+		"no order":          {"comments\nx\n", []string{"line 1: order_id: is missing: the first row must name the columns, order_id among them (or name the one with --order-column, as \"Order #\")"}},
 		"too many cells":    {"order_id,comments\n7,key leaked, and lost\n", []string{"line 2: has 3 cells, the header names 2: quote cells that hold the separator"}},
 		"open quote":        {"order_id,comments\n7,ok\n8,\"x\n9,y\n", []string{"line 3: extraneous or missing \" in quoted-field; what follows it was not read"}},
-		"JSON":              {"{\"order_id\":7}\n[8]\nnull\n{\"order_id\":9,\"order_id\":10}\n{\"order_id\":1} x\n", []string{"lines 2-3, 5: is not one JSON object", "line 4: order_id: given twice; give it once"}},
-		"misspelt in JSON":  {`{"order_id":7,"dryRun":true}`, []string{"line 1: dryRun: is no field of a command; did you mean dry_run?"}},
+		"JSON":              {"{\"order_id\":7}\n[8]\nnull\n{\"order_id\":9,\"order_id\":10}\n{\"order_id\":1} x\n", []string{"lines 2-3, 5: is not one JSON object", "line 4: order_id: given twice; give it once (it is \"10\")"}},
+		"misspelt in JSON":  {`{"order_id":7,"dryRun":true}`, []string{"line 1: dryRun: is no field of a command; did you mean dry_run? (it is \"true\")"}},
 		"same id, not same": {"order_id,comments\n7,a\n8,b\n7,c\n", []string{"line 4: id: INC-1-revoke-7 is the command of line 2 too, with other content: leave one of them out"}},
-		"reserved id":       {`{"order_id":7,"id":"seq-1"}`, []string{"line 1: id: is reserved: it begins with seq- or ends in -replay-<digits>; choose another"}},
-		"wrong boolean":     {"order_id,skip_approval\n7,yes\n", []string{"line 2: skip_approval: must be true or false, not a string"}},
-		"wrong context":     {"order_id,context\n7,INC\n", []string{"line 2: context: must be an object, not a string"}},
+		"reserved id":       {`{"order_id":7,"id":"seq-1"}`, []string{"line 1: id: is reserved: it begins with seq- or ends in -replay-<digits>; choose another (it is \"seq-1\")"}},
+		"wrong boolean":     {"order_id,skip_approval\n7,yes\n", []string{"line 2: skip_approval: must be true or false, not a string (it is \"yes\")"}},
+		"wrong context":     {"order_id,context\n7,INC\n", []string{"line 2: context: must be an object, not a string (it is \"INC\")"}},
 	} {
 		_, err := revocations(t, test.text, "auto")
-		usage, ok := errors.AsType[usageError](err)
+		problems, ok := errors.AsType[Problems](err)
 		if !ok {
-			t.Errorf("%s: error %v, want usage", name, err)
+			t.Errorf("%s: error %v, want problems", name, err)
 		}
-		if diff := cmp.Diff(test.want, []string(usage)); diff != "" {
+		if diff := cmp.Diff(test.want, problems.Lines()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
@@ -122,19 +119,16 @@ func TestEveryProblemOfAnInputIsNamedWithItsLine(t *testing.T) {
 func TestInputThatIsNoneIsRefused(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"":                         "standard input holds no orders",
-		"order_id\n":               "standard input holds no orders",
-		"\xff\xfeo\x00r\x00":       "standard input is UTF-16",
-		strings.Repeat("{", 3e5):   "line 1: bufio.Scanner: token too long",
-		"order_id\n" + "\n,\n,,\n": "holds no orders",
+		"":                   "standard input holds no orders",
+		"order_id\n":         "standard input holds no orders",
+		"\xff\xfeo\x00r\x00": "standard input is UTF-16",
+		"order_id,comments\n7,ok\n8,sch\xfctzen\n": "standard input is not UTF-8 in line 3, but Windows-1252",
+		strings.Repeat("{", 3e5):                   "line 1: bufio.Scanner: token too long",
+		"order_id\n" + "\n,\n,,\n":                 "holds no orders",
 	} {
 		if _, err := revocations(t, text, "auto"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.20q: error %v, want %q", text, err, want)
 		}
-	}
-	p := &process{}
-	if _, _, err := p.readInput(filepath.Join(t.TempDir(), "none.csv"), "auto", messages.ActionRevoke); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a file that is not there: %v", err)
 	}
 }
 
@@ -144,42 +138,38 @@ func TestRepeatedAndCoveredLinesAreNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]int{4, 6, 7}, b.repeated); diff != "" {
+	if diff := cmp.Diff([]int{4, 6, 7}, b.Repeated); diff != "" {
 		t.Errorf("repeated (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]int{5}, b.covered); diff != "" {
+	if diff := cmp.Diff([]int{5}, b.Covered); diff != "" {
 		t.Errorf("covered (-want +got):\n%s", diff)
 	}
-	if len(b.items) != 3 {
-		t.Errorf("%d commands, want 3", len(b.items))
+	if len(b.Items) != 3 {
+		t.Errorf("%d commands, want 3", len(b.Items))
 	}
 }
 
 func TestIDsFollowFromIncidentAndOrder(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		b    batcher
+		b    Batcher
 		row  string
 		want string
 	}{
-		{batcher{lane: messages.LaneRevoke}, `{"order_id":7,"comments":"x"}`, "INC-1-revoke-7"},
-		{batcher{lane: messages.LaneRevokeUrgent}, `{"order_id":7,"comments":"x"}`, "INC-1-revoke-7"},
-		{batcher{lane: messages.LaneRevoke, dryRun: true}, `{"order_id":7,"certificate_id":8,"comments":"x"}`, "INC-1-plan-7-8"},
-		{batcher{lane: messages.LaneRevoke, again: 2}, `{"order_id":7,"comments":"x"}`, "INC-1-revoke-7-again2"},
-		{batcher{lane: messages.LaneRevoke, again: 2}, `{"id":"mine","order_id":7,"comments":"x"}`, "mine-again2"},
-		{batcher{lane: messages.LaneListDuplicates}, `{"order_id":7}`, "INC-1-list-7"},
+		{Batcher{Lane: messages.LaneRevoke}, `{"order_id":7,"comments":"x"}`, "INC-1-revoke-7"},
+		{Batcher{Lane: messages.LaneRevokeUrgent}, `{"order_id":7,"comments":"x"}`, "INC-1-revoke-7"},
+		{Batcher{Lane: messages.LaneRevoke, DryRun: true}, `{"order_id":7,"certificate_id":8,"comments":"x"}`, "INC-1-plan-7-8"},
+		{Batcher{Lane: messages.LaneRevoke, Again: 2}, `{"order_id":7,"comments":"x"}`, "INC-1-revoke-7-again2"},
+		{Batcher{Lane: messages.LaneRevoke, Again: 2}, `{"id":"mine","order_id":7,"comments":"x"}`, "mine-again2"},
+		{Batcher{Lane: messages.LaneListDuplicates}, `{"order_id":7}`, "INC-1-list-7"},
 	} {
-		test.b.source, test.b.incident = "cli", "INC-1"
-		rows, problems, err := readJSONLines(strings.NewReader(test.row))
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := test.b.batch(rows, problems)
+		test.b.Source, test.b.Incident = "cli", "INC-1"
+		b, err := test.b.Read(strings.NewReader(test.row), Input{Format: "jsonl"})
 		if err != nil {
 			t.Errorf("%s: %v", test.row, err)
 			continue
 		}
-		if got := b.items[0].command.ID; got != test.want {
+		if got := b.Items[0].Command.ID; got != test.want {
 			t.Errorf("%s: id %s, want %s", test.row, got, test.want)
 		}
 	}
@@ -190,7 +180,7 @@ func TestRanges(t *testing.T) {
 	for want, lines := range map[string][]int{
 		"line 7": {7}, "lines 3, 7-9": {9, 3, 7, 8}, "lines 2-2001": seq(2, 2001), "lines 1-2": {1, 2, 2},
 	} {
-		if got := ranges(lines); got != want {
+		if got := Ranges(lines); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
@@ -216,28 +206,18 @@ func FuzzInput(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, format := range []string{"csv", "jsonl"} {
-			r := bufio.NewReader(strings.NewReader(text))
-			var rows []row
-			var problems []problem
-			var err error
-			if format == "csv" {
-				rows, problems, err = readCSV(r, messages.ActionRevoke)
-			} else {
-				rows, problems, err = readJSONLines(r)
-			}
-			if err != nil {
-				continue
-			}
-			b := batcher{lane: messages.LaneRevoke, source: "cli", incident: "INC-1"}
-			b.text("comments", "c")
-			all, err := b.batch(rows, problems)
-			if err != nil && len(all.items) > 0 {
+			all, err := batcher().Read(strings.NewReader(text), Input{Format: format})
+			if err != nil && len(all.Items) > 0 {
 				t.Fatalf("a batch beside the error %v", err)
 			}
-			for _, it := range all.items {
-				c, err := messages.DecodeCommand(messages.LaneRevoke, "cli", nil, it.body)
-				if err != nil || c.Digest() != it.command.Digest() {
-					t.Fatalf("%s: %v, not what was read", it.body, err)
+			for _, it := range all.Items {
+				body, err := messages.EncodeCommand(it.Command)
+				if err != nil {
+					t.Fatal(err)
+				}
+				c, err := messages.DecodeCommand(messages.LaneRevoke, "cli", nil, body)
+				if err != nil || c.Digest() != it.Command.Digest() {
+					t.Fatalf("%s: %v, not what was read", body, err)
 				}
 			}
 		}
