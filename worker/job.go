@@ -58,6 +58,7 @@ func newJob(cmd messages.Command) *job {
 	}
 	j.claimant = ledger.Claimant{
 		Command: j.key, Target: cmd.CertificateID, Skip: cmd.SkipApproval, Reason: string(cmd.RevocationReason),
+		Expects: cmd.ExpectedCommonName != "",
 	}
 	return j
 }
@@ -84,5 +85,6 @@ func (j *job) waiting(phase ledger.Phase, since time.Time) ledger.Waiting {
 		Subject: j.subject, Header: j.header, Body: j.body, Origin: j.origin, Sequence: j.sequence,
 		ReceivedAt: j.received, Deliveries: j.deliveries, Since: since,
 		Target: j.claimant.Target, Skip: j.claimant.Skip, Reason: j.claimant.Reason, Deadline: j.cmd.Deadline,
+		Expects: j.claimant.Expects, Identified: j.claimant.Identified,
 	}
 }

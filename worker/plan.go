@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 
 	"certrecall/client"
 	"certrecall/messages"
@@ -23,17 +22,12 @@ func (w *Worker) planEvent(ctx context.Context, j *job, r client.Reader) (messag
 	if err != nil {
 		return messages.Event{}, err
 	}
-	if s.Missing {
-		o := missing(j.cmd)
+	if o, wrong := mistaken(j.cmd, s); wrong {
 		return messages.Event{}, errEnded{w.failure(j, messages.ErrorType(o.Type), o.Detail)}
 	}
 	certificates, err := doomed(ctx, r, s.order, j.cmd.CertificateID)
 	if err != nil {
 		return messages.Event{}, err
-	}
-	if j.cmd.CertificateID != 0 && len(certificates) == 0 {
-		return messages.Event{}, errEnded{w.failure(j, messages.ErrorCertificateNotInOrder, fmt.Sprintf(
-			"certificate_id: %d is not among the certificates, duplicates and reissues of order %d", j.cmd.CertificateID, j.cmd.OrderID))}
 	}
 	e := w.event(j, messages.EventRevokePlanned)
 	e.Certificates, e.Count = joinArray(certificates), new(len(certificates))

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"certrecall/client"
@@ -163,6 +164,9 @@ func mistaken(c messages.Command, s sight) (ledger.Outcome, bool) {
 	case !s.member:
 		return outcome(messages.ErrorCertificateNotInOrder, fmt.Sprintf(
 			"certificate_id: %d is not among the certificates, duplicates and reissues of order %d; nothing was sent", c.CertificateID, c.OrderID)), true
+	case c.ExpectedCommonName != "" && !strings.EqualFold(s.certificate.CommonName, c.ExpectedCommonName):
+		return outcome(messages.ErrorNotExpected, fmt.Sprintf(
+			"expected_common_name: %q was expected, order %d reads %q; nothing was sent; look whether the id is right", c.ExpectedCommonName, c.OrderID, s.certificate.CommonName)), true
 	}
 	return ledger.Outcome{}, false
 }

@@ -32,7 +32,7 @@ func (w *Worker) fromKey(ctx context.Context, k ledger.Waiting) (*job, error) {
 	j := newJob(cmd)
 	j.subject, j.header, j.body = k.Subject, k.Header, k.Body
 	j.origin, j.sequence, j.deliveries, j.received = k.Origin, k.Sequence, k.Deliveries, k.ReceivedAt
-	j.claimant.Received = k.ReceivedAt
+	j.claimant.Received, j.claimant.Identified = k.ReceivedAt, k.Identified
 	j.parked, j.waits, j.wait = k.Phase == ledger.Parked, true, ctx
 	return j, nil
 }

@@ -47,9 +47,12 @@ type Waiting struct {
 	RequestID int64 `json:"request_id,omitempty"`
 	Adopted   bool  `json:"adopted,omitempty"`
 	// What the record's question needs.
-	Target int64  `json:"target,omitempty"`
-	Skip   bool   `json:"skip,omitempty"`
-	Reason string `json:"reason,omitempty"`
+	Target int64 `json:"target,omitempty"`
+	Skip   bool  `json:"skip,omitempty"`
+	// Expects and Identified are as in [Claimant].
+	Expects    bool   `json:"expects,omitempty"`
+	Identified bool   `json:"identified,omitempty"`
+	Reason     string `json:"reason,omitempty"`
 	// Deadline of the command; OverdueSaid once its revoke-overdue is stored.
 	Deadline    time.Time `json:"deadline,omitzero"`
 	OverdueSaid bool      `json:"overdue_said,omitempty"`
@@ -67,7 +70,8 @@ func (w Waiting) Name() messages.CommandName {
 
 // Claimant is the command, as the record knows it.
 func (w Waiting) Claimant() Claimant {
-	return Claimant{Command: w.Name().String(), Target: w.Target, Skip: w.Skip, Reason: w.Reason, Received: w.ReceivedAt}
+	return Claimant{Command: w.Name().String(), Target: w.Target, Skip: w.Skip, Reason: w.Reason, Received: w.ReceivedAt,
+		Expects: w.Expects, Identified: w.Identified}
 }
 
 func waitingKey(order int64, c messages.CommandName) string {
