@@ -77,6 +77,7 @@ type Client struct {
 	roundTrip func(*http.Request) (*http.Response, error)
 	closeIdle func()
 	pool      *pool
+	large     chan struct{} // has an element while a large answer is in hand
 }
 
 // New checks the configuration, all problems at once, and reads the CA file. It connects to nothing.
@@ -112,6 +113,7 @@ func New(cfg Config) (*Client, error) {
 	transport := newTransport(cfg, roots, pool)
 	return &Client{
 		pool:      pool,
+		large:     make(chan struct{}, 1),
 		base:      base,
 		key:       cfg.Key,
 		timeout:   orDefault(cfg.CallTimeout, defaultCallTimeout),

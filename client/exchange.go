@@ -34,6 +34,8 @@ type exchange struct {
 	decode func(status int, body []byte) error
 	// guard is asked when the connection is there, before the first byte; nil = not.
 	guard Guard
+	// untimed does something while the call time-out stands still; nil = it does not.
+	untimed func(do func() error) error
 }
 
 func (x *exchange) mutating() bool { return x.method == http.MethodPut }
@@ -83,7 +85,16 @@ func (c *Client) send(ctx context.Context, x *exchange, key Secret) (status int,
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return resp.StatusCode, setup, x.refusal(resp)
 	}
-	body, err := readBody(resp, x.limit)
+	turn, own := c.turnOf(ctx)
+	if own {
+		defer turn.release()
+	}
+	body, err := readBody(resp, x.limit, func() error {
+		if x.untimed == nil {
+			return turn.acquire(ctx)
+		}
+		return x.untimed(func() error { return turn.acquire(ctx) })
+	})
 	if err == nil {
 		err = x.take(resp.StatusCode, body)
 	}
@@ -176,11 +187,12 @@ func (emptyBody) Close() error             { return nil }
 // WriteTo spares the transport the 32 KiB buffer of a copy.
 func (emptyBody) WriteTo(io.Writer) (int64, error) { return 0, nil }
 
-// readBody reads at most limit bytes; more is errTooLarge.
-func readBody(resp *http.Response, limit int64) ([]byte, error) {
+// readBody reads at most limit bytes; more is errTooLarge. It asks large once before it takes more than largeFrom bytes.
+func readBody(resp *http.Response, limit int64, large func() error) ([]byte, error) {
 	if resp.ContentLength > limit {
 		return nil, errTooLarge
 	}
+	asked := false
 	size := min(resp.ContentLength, firstAllocation)
 	if size < 0 {
 		size = 4 << 10
@@ -197,9 +209,19 @@ func readBody(resp *http.Response, limit int64) ([]byte, error) {
 		case err != nil:
 			return nil, fmt.Errorf("reading the answer: %w", err)
 		}
-		if len(buf) == cap(buf) {
-			buf = append(buf, 0)[:len(buf)]
+		if len(buf) < cap(buf) {
+			continue
 		}
+		if !asked && len(buf) >= largeFrom {
+			if err := large(); err != nil {
+				return nil, fmt.Errorf("waiting to read a large answer: %w", err)
+			}
+			if asked = true; resp.ContentLength > int64(len(buf)) { // the rest comes, and fits
+				buf = append(make([]byte, 0, resp.ContentLength+1), buf...)
+				continue
+			}
+		}
+		buf = append(buf, 0)[:len(buf)]
 	}
 }
 

@@ -37,17 +37,18 @@ func (c *Client) bounded(ctx context.Context, x *exchange, guard Guard) *Error {
 	timer := time.AfterFunc(c.timeout, func() { cancel(errCallTimeout(c.timeout)) })
 	defer timer.Stop()
 	x.guard = nil
-	if guard != nil {
-		x.guard = func(ctx context.Context) error {
-			if !timer.Stop() {
-				return errLate
-			}
-			asked := time.Now()
-			err := guard(ctx)
-			waited += time.Since(asked)
-			timer.Reset(max(c.timeout-(time.Since(began)-waited), 0))
-			return err
+	x.untimed = func(do func() error) error {
+		if !timer.Stop() {
+			return errLate
 		}
+		asked := time.Now()
+		err := do()
+		waited += time.Since(asked)
+		timer.Reset(max(c.timeout-(time.Since(began)-waited), 0))
+		return err
+	}
+	if guard != nil {
+		x.guard = func(ctx context.Context) error { return x.untimed(func() error { return guard(ctx) }) }
 	}
 	return c.attempt(attempt, x)
 }

@@ -22,12 +22,12 @@ import (
 // no claim: the final event is the first of its chain.
 func (w *Worker) list(ctx context.Context, d *delivery, j *job) verdict {
 	return w.readOnly(ctx, d, j, func(ctx context.Context) (messages.Event, error) {
-		found, err := w.reader(j).ListDuplicates(ctx, j.cmd.OrderID, j.cmd.ShowArchived)
+		raw, count, err := w.reader(j).CountDuplicates(ctx, j.cmd.OrderID, j.cmd.ShowArchived)
 		if err != nil {
 			return messages.Event{}, err
 		}
 		e := w.event(j, messages.EventDuplicatesListed)
-		e.Certificates, e.Count = found.Raw, new(len(found.Items))
+		e.Certificates, e.Count = raw, new(count)
 		return e, nil
 	})
 }
@@ -59,7 +59,10 @@ func (w *Worker) readOnly(ctx context.Context, d *delivery, j *job, read func(co
 	if tries.First.IsZero() {
 		tries.First = w.clock.Now()
 	}
-	e, err := read(ctx)
+	// A list is in hand until its event, or the object in its place, is stored.
+	reading, done := w.digicert.InHand(ctx)
+	defer done()
+	e, err := read(reading)
 	if err != nil {
 		return w.readingFailed(ctx, d, j, tries, err)
 	}

@@ -200,7 +200,7 @@ func (w *Worker) tryOpen(ctx context.Context) error {
 	w.since = w.clock.Now()
 	w.ledger = ledger.New(stores.Orders)
 	w.budget = budget.New(budget.Config{
-		KV: stores.Budget, Limits: w.cfg.Limits, ListingShare: w.cfg.ListingShare, Now: w.clock.Now, Report: w.reportBudget,
+		KV: stores.Budget, Conn: w.cfg.Conn, Limits: w.cfg.Limits, ListingShare: w.cfg.ListingShare, Now: w.clock.Now, Report: w.reportBudget,
 	})
 	w.gates = gate.New(gate.Config{
 		Control: stores.Control, Conn: w.cfg.Conn, Probe: w.probe, ProbeFirst: true, KeyChanged: w.cfg.KeyChanged, Now: w.clock.Now,

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,9 +75,12 @@ func (p *plant) worker(args ...string) *proc {
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	if !slices.Contains(args, "--rate-limit") { // several would all hold
+		args = append(args, "--rate-limit", "0")
+	}
 	cmd := exec.CommandContext(p.t.Context(), "certrecall", append([]string{
 		"worker", "--nats-url", p.natsURL, "--digicert-url", p.url, "--http-addr", "127.0.0.1:0",
-		"--rate-limit", "0", "--approval-poll", "1s", "--ack-wait", "2m",
+		"--approval-poll", "1s", "--ack-wait", "2m",
 	}, args...)...)
 	if p.keyFile != "" {
 		cmd.Args = append(cmd.Args, "--digicert-api-key-file", p.keyFile)

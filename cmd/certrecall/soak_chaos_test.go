@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"certrecall/client/digicertsim"
 )
@@ -32,6 +35,10 @@ type chaos struct {
 	thaw    [soakWorkers]time.Time // when a frozen one goes on; zero = it runs
 	leaving []*proc                // told to stop
 
+	budget jetstream.KeyValue // of the fleet: any of its keys may go at any time
+	pause  *atomic.Int64      // before a new connection to DigiCert passes its first byte
+
+	deletions, slowLines                              int
 	kills, freezes, stops, natsKills, faults, outages int
 	outageUntil                                       time.Time
 }
@@ -55,6 +62,8 @@ func (c *chaos) run(ctx context.Context) {
 			}
 		}
 		c.breakDigiCert(now)
+		c.freezeDials()
+		c.deleteKey(ctx)
 		if now.After(nextNATS) {
 			c.restartNATS(ctx)
 			nextNATS = time.Now().Add(c.between(5000, 12000))
@@ -115,6 +124,46 @@ func (c *chaos) breakDigiCert(now time.Time) {
 	}
 }
 
+// freezeDials lets new connections wait, for less and for more than a call may take.
+func (c *chaos) freezeDials() {
+	switch {
+	case c.pause.Load() > 0 && c.rng.IntN(4) == 0:
+		c.pause.Store(0)
+	case c.rng.IntN(12) == 0:
+		c.slowLines++
+		long := c.between(100, 2500)
+		c.log.printf("new connections to DigiCert are frozen for %s", long)
+		c.pause.Store(int64(long))
+	}
+}
+
+// deleteKey deletes one key of the fleet's budget: a record, a turn, a mark.
+func (c *chaos) deleteKey(ctx context.Context) {
+	if c.rng.IntN(6) != 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	lister, err := c.budget.ListKeys(ctx)
+	if err != nil {
+		return // NATS is away
+	}
+	var keys []string
+	for key := range lister.Keys() {
+		if key != "not-before" { // without it nobody knows of a 429, which is an operator's to decide
+			keys = append(keys, key)
+		}
+	}
+	if len(keys) == 0 {
+		return
+	}
+	key := keys[c.rng.IntN(len(keys))]
+	c.log.printf("delete %s", key)
+	if err := c.budget.Delete(ctx, key); err == nil {
+		c.deletions++
+	}
+}
+
 func (c *chaos) restartNATS(ctx context.Context) {
 	c.natsKills++
 	away := c.between(0, 1500)
@@ -152,6 +201,7 @@ func (c *chaos) heal() {
 		}
 	}
 	c.p.sim.ClearFaults()
+	c.pause.Store(0)
 	c.log.printf("healed")
 }
 
@@ -173,8 +223,8 @@ func (c *chaos) end() {
 }
 
 func (c *chaos) figures() string {
-	return fmt.Sprintf("workers: %d killed, %d frozen, %d told to stop; NATS restarted %d times; %d faults, %d outages of DigiCert",
-		c.kills, c.freezes, c.stops, c.natsKills, c.faults, c.outages)
+	return fmt.Sprintf("workers: %d killed, %d frozen, %d told to stop; NATS restarted %d times; %d faults, %d outages of DigiCert, %d frozen dials; %d keys deleted",
+		c.kills, c.freezes, c.stops, c.natsKills, c.faults, c.outages, c.slowLines, c.deletions)
 }
 
 func (c *chaos) between(low, high int) time.Duration {

@@ -176,13 +176,13 @@ func randomFault(rng *rand.Rand) digicertsim.Fault {
 	if rng.IntN(3) > 0 {
 		f.Op = []digicertsim.Operation{digicertsim.OpRevokeOrder, digicertsim.OpRevokeOrder, digicertsim.OpRevokeCertificate}[rng.IntN(3)]
 		f.Kind = some(digicertsim.FaultResetBefore, digicertsim.FaultResetAfter, digicertsim.FaultLateCommit, digicertsim.FaultTruncate,
-			digicertsim.FaultHang, digicertsim.FaultLatency, digicertsim.FaultStatus)
+			digicertsim.FaultHang, digicertsim.FaultLatency, digicertsim.FaultStatus, digicertsim.FaultHTML)
 	} else {
 		reads := []digicertsim.Operation{digicertsim.OpOrder, digicertsim.OpDuplicates, digicertsim.OpReissues, digicertsim.OpRequest,
 			digicertsim.OpRequests, digicertsim.OpStatusChanges}
 		f.Op = reads[rng.IntN(len(reads))]
 		f.Kind = some(digicertsim.FaultResetBefore, digicertsim.FaultTruncate, digicertsim.FaultHang, digicertsim.FaultLatency,
-			digicertsim.FaultStatus, digicertsim.FaultLag)
+			digicertsim.FaultStatus, digicertsim.FaultLag, digicertsim.FaultHTML)
 	}
 	switch f.Kind {
 	case digicertsim.FaultStatus:
@@ -190,6 +190,8 @@ func randomFault(rng *rand.Rand) digicertsim.Fault {
 		if f.Status == 429 {
 			f.Commit, f.Code, f.RetryAfter = false, "request_limit_exceeded", "1"
 		}
+	case digicertsim.FaultHTML: // something in front answers, before or after it passed the call on
+		f.Status = []int{200, 302, 400, 401, 403, 404, 407}[rng.IntN(7)]
 	case digicertsim.FaultLateCommit: // and a read that lags, still within the ten seconds that the second read waits
 		f.Delay, f.Commit = seconds(6), false
 		f.Status = []int{0, 502}[rng.IntN(2)]

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -61,6 +62,8 @@ func TestSoak(t *testing.T) {
 		Limits: []digicertsim.Window{{Calls: 150 + soakWorkers*8*3, Per: 2 * time.Second}}, Block: 2 * time.Second,
 	})
 	p.logs = log.dir
+	line, pause := slowLine(t, strings.TrimSuffix(strings.TrimPrefix(p.url, "http://"), digicertsim.BasePath), 0)
+	p.url = "http://" + line + digicertsim.BasePath
 	protected := filepath.Join(log.dir, "protected-orders")
 	if err := os.WriteFile(protected, fmt.Appendf(nil, "%d # a customer's only one\n", protectedSoakOrder), 0o600); err != nil {
 		t.Fatal(err)
@@ -69,7 +72,11 @@ func TestSoak(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &chaos{p: p, nats: nodes[0], log: log, rng: rand.New(rand.NewPCG(seed, 1)), args: []string{
+	budget, err := js.KeyValue(t.Context(), p.names.BudgetBucket())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &chaos{budget: budget, pause: pause, p: p, nats: nodes[0], log: log, rng: rand.New(rand.NewPCG(seed, 1)), args: []string{
 		"--rate-limit", "150/2s", "--call-timeout", soakCallTimeout.String(), "--ack-wait", soakAckWait.String(), "--retry-max-interval", "2s",
 		"--approval-poll", "1s", "--protected-orders", protected,
 	}}
