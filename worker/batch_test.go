@@ -9,14 +9,16 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"certrecall/client/digicertsim"
-	"certrecall/messages"
 	"certrecall/worker/gate"
 )
+
+// revokeSoar is the consumer of what most tests send.
+const revokeSoar = "revoke=soar"
 
 // pulls hears how many messages the workers ask for in the lane of revocations.
 func (w *world) pulls() func() []int {
 	w.t.Helper()
-	sub, err := w.env.Conn().SubscribeSync("$JS.API.CONSUMER.MSG.NEXT." + w.names.CommandsStream() + "." + string(messages.LaneRevoke))
+	sub, err := w.env.Conn().SubscribeSync("$JS.API.CONSUMER.MSG.NEXT." + w.names.CommandsStream() + "." + revokeSoar)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -51,7 +53,7 @@ func TestPullsFillTheFreeSlots(t *testing.T) {
 		asked := w.pulls()
 		w.start(func(c *Config) { c.Concurrency = 8 })
 		w.pass(8 * time.Second) // the probe, and half of the first calls
-		consumer, err := w.js.Consumer(t.Context(), w.names.CommandsStream(), string(messages.LaneRevoke))
+		consumer, err := w.js.Consumer(t.Context(), w.names.CommandsStream(), revokeSoar)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -38,6 +38,10 @@ type delivery struct {
 	job  *job // once decoded; for the log line
 	hand *hand
 
+	// slot gives the lane's slot back, leaveRetries the place among commands that
+	// were delivered before; each counts once. Nil where none is held.
+	slot, leaveRetries func()
+
 	mu      sync.Mutex
 	until   time.Time // the local deadline
 	settled bool
@@ -104,6 +108,16 @@ func (d *delivery) deadline() time.Time {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.until
+}
+
+// giveSlotBack lets another command of the lane begin while this one goes on.
+func (d *delivery) giveSlotBack() {
+	if d.leaveRetries != nil {
+		d.leaveRetries()
+	}
+	if d.slot != nil {
+		d.slot()
+	}
 }
 
 // stop ends the keeping and reports whether the message is still ours.

@@ -9,19 +9,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/zap"
 
 	"certrecall/messages"
 )
 
 // handle carries one message from its bytes to its verdict, and settles it.
-func (w *Worker) handle(lane messages.Lane, msg jetstream.Msg, ackWait time.Duration) {
-	d, err := w.take(w.calling, lane, msg, ackWait)
-	if err != nil {
-		w.log.Error("a message without JetStream metadata was delivered", zap.String("lane", string(lane)), zap.Error(err))
-		return
-	}
+func (w *Worker) handle(d *delivery) {
 	d.hand = w.hands.take(d)
 	defer w.hands.release(d.hand)
 	leave, room := w.amongRetries(d)
@@ -29,7 +23,8 @@ func (w *Worker) handle(lane messages.Lane, msg jetstream.Msg, ackWait time.Dura
 		w.settle(d, verdict{do: again, delay: retryPause(d.deliveries), outcome: outcomeReturned, err: errRetriesFull, unended: true})
 		return
 	}
-	defer leave()
+	d.leaveRetries = sync.OnceFunc(leave)
+	defer d.leaveRetries()
 	w.settle(d, w.guarded(d))
 }
 
@@ -51,6 +46,17 @@ func (w *Worker) amongRetries(d *delivery) (leave func(), room bool) {
 	default:
 		return nil, false
 	}
+}
+
+// A dry run waits for permits as listings do, for minutes where revocations
+// use the budget. So it leaves the slots of its lane to revocations, and has
+// places of its own; one that finds none goes back.
+
+var errPlansFull = errors.New("as many other dry runs are being carried out here as may be at once")
+
+func planPause(deliveries uint64) time.Duration {
+	most := min(time.Duration(deliveries)*5*time.Second, 5*time.Minute)
+	return time.Second + rand.N(most)
 }
 
 // retryPause spreads what goes back over a time that grows with its deliveries.
@@ -120,6 +126,13 @@ func (w *Worker) carry(d *delivery, s suspicion) verdict {
 		return w.list(d.ctx, d, j)
 	}
 	if cmd.DryRun {
+		select {
+		case w.plans <- struct{}{}:
+			defer func() { <-w.plans }()
+		default:
+			return giveBack(planPause(d.deliveries), errPlansFull)
+		}
+		d.giveSlotBack()
 		return w.plan(d.ctx, d, j)
 	}
 	release, err := w.orders.lock(wait, cmd.OrderID)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"certrecall/messages"
 	"certrecall/worker/gate"
 )
 
@@ -79,11 +78,12 @@ func (h *health) opened() {
 
 func (h *health) missing(err error)             { h.set(gateStreams, gateStreams, err.Error()) }
 func (h *health) broken(part string, err error) { h.set(part, gatePart, part+": "+err.Error()) }
-func (h *health) laneDown(lane messages.Lane, err error) {
-	h.set(string(lane), gateStreams, string(lane)+": "+err.Error())
+func (h *health) lanesDown(err error)           { h.set("lanes", gateStreams, err.Error()) }
+func (h *health) lanesUp()                      { h.clear("lanes") }
+func (h *health) pullerUp(consumer string)      { h.clear("pull " + consumer) }
+func (h *health) pullerDown(consumer string, err error) {
+	h.set("pull "+consumer, gateStreams, consumer+": "+err.Error())
 }
-func (h *health) laneUp(lane messages.Lane) { h.clear(string(lane)) }
-func (h *health) pulled(messages.Lane)      { h.beat() }
 
 func (h *health) beat() {
 	h.mu.Lock()

@@ -23,6 +23,8 @@ const (
 	pullExpiry = 5 * time.Second
 	// A server that lets two heartbeats pass is taken for gone.
 	pullHeartbeat = 2 * time.Second
+	// quickPull is how long a pull that finds nothing holds its slot.
+	quickPull = 25 * time.Millisecond
 )
 
 func kindOf(l messages.Lane) gate.Kind {
@@ -32,13 +34,13 @@ func kindOf(l messages.Lane) gate.Kind {
 	return gate.Revocations
 }
 
-// runLane pulls the commands of one lane: a slot first, then the gates, then
-// one message, so that nothing waits in a client's buffer while its ack timer
-// runs; and while more commands wait than that one, as many as there are other
-// slots free. It returns when ctx has ended and nothing of the lane is in hand.
-func (w *Worker) runLane(ctx context.Context, lane messages.Lane) {
-	p := &puller{Worker: w, lane: lane, slots: make(chan struct{}, w.cfg.Concurrency)}
-	defer p.inHand.Wait()
+// run pulls the commands of one source: a slot first, when it is the source's
+// turn, then the gates, then one message, so that nothing waits in a client's
+// buffer while its ack timer runs; and while more commands wait than that one
+// and no other source wants a slot, as many as there are slots free. Where
+// nothing waits the slot goes to others until a command comes. It returns when
+// ctx has ended.
+func (p *puller) run(ctx context.Context) {
 	for pause := time.Second; ctx.Err() == nil; pause = min(2*pause, 10*time.Second) {
 		began := time.Now()
 		err := p.pull(ctx)
@@ -48,8 +50,8 @@ func (w *Worker) runLane(ctx context.Context, lane messages.Lane) {
 		if time.Since(began) > time.Minute {
 			pause = time.Second
 		}
-		w.log.Warn("pulling stopped; starting it again", zap.String("lane", string(lane)), zap.Error(err))
-		w.health.laneDown(lane, err)
+		p.log.Warn("pulling stopped; starting it again", zap.String("lane", string(p.lane.name)), zap.String("source", p.source), zap.Error(err))
+		p.health.pullerDown(p.name(), err)
 		select {
 		case <-ctx.Done():
 		case <-time.After(rand.N(pause)):
@@ -57,48 +59,52 @@ func (w *Worker) runLane(ctx context.Context, lane messages.Lane) {
 	}
 }
 
-// puller takes the commands of one lane. One goroutine owns it.
+// puller takes the commands of one source in one lane. One goroutine owns it.
 type puller struct {
 	*Worker
-	lane messages.Lane
-	// slots has one element a message in hand or asked for.
-	slots  chan struct{}
-	inHand sync.WaitGroup
+	lane   *lane
+	source string // the token of the subject, as it was sent
 	// Of the consumer that is pulled from now.
 	consumer jetstream.Consumer
 	ackWait  time.Duration
 }
 
+func (p *puller) name() string { return streams.ConsumerName(p.lane.name, p.source) }
+
 // pull serves one iterator until it breaks: the consumer vanished, or the
 // server went away. Consumers are made again; streams only by provisioning.
 func (p *puller) pull(ctx context.Context) error {
 	var err error
-	p.consumer, err = streams.EnsureConsumer(ctx, p.js, p.cfg.Names, p.lane, p.cfg.AckWait)
+	p.consumer, err = streams.EnsureConsumer(ctx, p.js, p.cfg.Names, p.lane.name, p.source, p.cfg.AckWait)
 	if err != nil {
 		return err
 	}
-	if err := p.reopenIfRecreated(ctx, p.consumer); err != nil {
+	if err := p.reopenIfRecreated(ctx); err != nil {
 		return err
 	}
 	p.ackWait = p.consumer.CachedInfo().Config.AckWait
 	it, err := p.consumer.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(pullHeartbeat))
 	if err != nil {
-		return fmt.Errorf("pulling from consumer %s: %w", p.lane, err)
+		return fmt.Errorf("pulling from consumer %s: %w", p.name(), err)
 	}
 	defer p.drain(it)
-	p.health.laneUp(p.lane)
+	p.health.pullerUp(p.name())
 	for {
-		select {
-		case p.slots <- struct{}{}:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		if err := p.lane.line.enter(ctx, p.unknown.atTheEnd(p.source)); err != nil {
+			return err
 		}
-		msg, err := p.next(ctx, it)
+		msg, held, err := p.next(ctx, it)
 		if err != nil {
-			<-p.slots
+			if held {
+				p.lane.line.leave(1)
+			}
 			if err := p.pullBroken(ctx, err); err != nil {
 				return err
 			}
+			continue
+		}
+		if !held {
+			p.startLater(ctx, msg)
 			continue
 		}
 		p.start(msg)
@@ -106,27 +112,63 @@ func (p *puller) pull(ctx context.Context) error {
 	}
 }
 
-func (p *puller) next(ctx context.Context, it jetstream.MessagesContext) (jetstream.Msg, error) {
-	if err := p.gates.Wait(ctx, kindOf(p.lane)); err != nil {
-		return nil, err
+// next waits for a message. It is called with a slot, and reports whether it
+// still holds it: the slot is given back once nothing came at once.
+func (p *puller) next(ctx context.Context, it jetstream.MessagesContext) (msg jetstream.Msg, held bool, err error) {
+	if err := p.gates.Wait(ctx, kindOf(p.lane.name)); err != nil {
+		return nil, true, err
 	}
-	p.health.pulled(p.lane)
-	return streams.Next(ctx, it)
+	p.health.beat()
+	quick, cancel := context.WithTimeout(ctx, quickPull)
+	msg, err = streams.Next(quick, it)
+	cancel()
+	if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+		return msg, true, err
+	}
+	p.lane.line.leave(1)
+	msg, err = streams.Next(ctx, it)
+	return msg, false, err
 }
 
 // start handles a message in the slot that was taken for it.
 func (p *puller) start(msg jetstream.Msg) {
-	ackWait := p.ackWait
-	p.inHand.Go(func() {
-		defer p.free(1)
-		p.handle(p.lane, msg, ackWait)
+	if d := p.inHand(msg); d != nil {
+		p.startIn(d)
+	} else {
+		p.lane.line.leave(1)
+	}
+}
+
+func (p *puller) startIn(d *delivery) {
+	d.slot = sync.OnceFunc(func() { p.lane.line.leave(1) })
+	p.lane.inHand.Go(func() {
+		defer d.slot()
+		p.handle(d)
 	})
 }
 
-func (p *puller) free(slots int) {
-	for range slots {
-		<-p.slots
+// startLater keeps a message alive until there is a slot for it: it came to a
+// pull that had found nothing and had given its slot to others.
+func (p *puller) startLater(ctx context.Context, msg jetstream.Msg) {
+	d := p.inHand(msg)
+	if d == nil {
+		return
 	}
+	if err := p.lane.line.enter(ctx, p.unknown.atTheEnd(p.source)); err != nil {
+		p.settle(d, giveBack(0, err))
+		return
+	}
+	p.startIn(d)
+}
+
+// inHand begins to keep a message alive.
+func (p *puller) inHand(msg jetstream.Msg) *delivery {
+	d, err := p.take(p.calling, p.lane.name, msg, p.ackWait)
+	if err != nil {
+		p.log.Error("a message without JetStream metadata was delivered", zap.String("lane", string(p.lane.name)), zap.Error(err))
+		return nil
+	}
+	return d
 }
 
 const (
@@ -138,9 +180,9 @@ const (
 	mostBatch = 32
 )
 
-// takeMore asks once for as many of the waiting commands as there are free
-// slots. The server answers with what it has, at once; each command gets its
-// slot the moment it comes. Under load this saves about a third of the
+// takeMore asks once for as many of the waiting commands as there are slots
+// that nobody wants. The server answers with what it has, at once; each command
+// gets its slot the moment it comes. Under load this saves about a third of the
 // CPU that a command costs. A pull that finds nobody leaves it to the iterator
 // to see why.
 func (p *puller) takeMore(ctx context.Context, last jetstream.Msg) {
@@ -148,11 +190,11 @@ func (p *puller) takeMore(ctx context.Context, last jetstream.Msg) {
 	if err != nil || meta.NumPending < leastBatch || ctx.Err() != nil {
 		return
 	}
-	if _, closed := p.gates.Closed(kindOf(p.lane)); closed {
+	if _, closed := p.gates.Closed(kindOf(p.lane.name)); closed {
 		return
 	}
-	slots := p.takeSlots(int(min(meta.NumPending, mostBatch)))
-	defer func() { p.free(slots) }()
+	slots := p.lane.line.more(int(min(meta.NumPending, mostBatch)))
+	defer func() { p.lane.line.leave(slots) }()
 	if slots < leastBatch {
 		return
 	}
@@ -166,19 +208,6 @@ func (p *puller) takeMore(ctx context.Context, last jetstream.Msg) {
 	}
 }
 
-// takeSlots takes what is free now, up to most.
-func (p *puller) takeSlots(most int) (taken int) {
-	for taken < most {
-		select {
-		case p.slots <- struct{}{}:
-			taken++
-		default:
-			return taken
-		}
-	}
-	return taken
-}
-
 // pullBroken tells a pull that merely found nobody for a moment from an
 // iterator that has ended.
 func (p *puller) pullBroken(ctx context.Context, err error) error {
@@ -186,8 +215,8 @@ func (p *puller) pullBroken(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	}
 	if errors.Is(err, jetstream.ErrNoHeartbeat) || errors.Is(err, nats.ErrNoResponders) {
-		if _, lookErr := p.js.Consumer(ctx, p.cfg.Names.CommandsStream(), string(p.lane)); lookErr != nil {
-			return fmt.Errorf("consumer %s does not answer: %w", p.lane, lookErr)
+		if _, lookErr := p.js.Consumer(ctx, p.cfg.Names.CommandsStream(), p.name()); lookErr != nil {
+			return fmt.Errorf("consumer %s does not answer: %w", p.name(), lookErr)
 		}
 		return nil
 	}
@@ -199,13 +228,13 @@ func (p *puller) pullBroken(ctx context.Context, err error) error {
 func (p *puller) drain(it jetstream.MessagesContext) {
 	it.Drain()
 	ackWait := p.ackWait
-	p.inHand.Go(func() {
+	p.lane.inHand.Go(func() {
 		for {
 			msg, err := it.Next()
 			if err != nil {
 				return
 			}
-			if d, err := p.take(p.calling, p.lane, msg, ackWait); err == nil {
+			if d, err := p.take(p.calling, p.lane.name, msg, ackWait); err == nil {
 				p.settle(d, giveBack(0, nil))
 			}
 		}
@@ -214,7 +243,7 @@ func (p *puller) drain(it jetstream.MessagesContext) {
 
 // reopenIfRecreated renews the handles if the commands stream was deleted and
 // made again: its sequences begin anew, and its creation time tells them apart.
-func (w *Worker) reopenIfRecreated(ctx context.Context, c jetstream.Consumer) error {
+func (w *Worker) reopenIfRecreated(ctx context.Context) error {
 	stores := *w.stores()
 	info, err := stores.Commands.Info(ctx)
 	if err != nil {

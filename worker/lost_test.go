@@ -32,11 +32,9 @@ func TestConsumerDeletedUnderTheWorker(t *testing.T) {
 	inWorld(t, digicertsim.Options{Latency: 200 * time.Millisecond}, func(t *testing.T, w *world) {
 		worker := w.start()
 		w.publishMany("a", 30)
-		w.pass(500 * time.Millisecond)
-		for _, lane := range messages.Lanes() {
-			if err := w.js.DeleteConsumer(t.Context(), w.names.CommandsStream(), string(lane)); err != nil {
-				t.Fatal(err)
-			}
+		w.pass(1500 * time.Millisecond)
+		if err := w.js.DeleteConsumer(t.Context(), w.names.CommandsStream(), revokeSoar); err != nil {
+			t.Fatal(err)
 		}
 		w.answeredOnce("a", 30, time.Minute)
 		w.pass(time.Minute)
@@ -145,7 +143,7 @@ func TestEventsStreamAwayIsNoBusyLoop(t *testing.T) {
 		}
 		w.publish(messages.LaneRevoke, "soar", []byte(`{"id":"bad","order_id":1}`))
 		w.pass(5 * time.Minute)
-		consumer, err := w.js.Consumer(t.Context(), w.names.CommandsStream(), string(messages.LaneRevoke))
+		consumer, err := w.js.Consumer(t.Context(), w.names.CommandsStream(), revokeSoar)
 		if err != nil {
 			t.Fatal(err)
 		}

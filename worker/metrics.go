@@ -44,6 +44,7 @@ type metrics struct {
 	connecting      prometheus.Histogram
 	sweepAge        *freshGauges
 	ready           prometheus.Gauge
+	strangers       prometheus.Gauge
 }
 
 func newMetrics(r prometheus.Registerer, version string) *metrics {
@@ -99,6 +100,7 @@ func newMetrics(r prometheus.Registerer, version string) *metrics {
 		slotsInUse:      gauges("slots_in_use", "Commands that this worker has in hand.", "lane"),
 		connecting:      prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "certrecall", Name: "digicert_connection_seconds", Help: "How long new connections to DigiCert took to make, TLS included.", Buckets: []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}}),
 		sweepAge:        fresh("sweep_age_seconds", "Since the latest sweep of the fleet over waiting commands ended."),
+		strangers:       gauge("sources_at_the_end", "Sources whose last 20 orders were all unknown to DigiCert: their commands wait at the end of this worker's line."),
 		ready:           gauge("ready", "1 while /readyz is 200."),
 	}
 	r.MustRegister(m.deadlinesMissed, m.connecting, m.protectedGone)

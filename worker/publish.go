@@ -81,6 +81,7 @@ func (w *Worker) say(ctx context.Context, j *job, e messages.Event) error {
 			jetstream.WithExpectLastSequenceForSubject(j.chain.last, filter), &j.chain.last)
 		if err == nil {
 			j.chain.name, j.chain.digest = e.Name, e.Digest
+			w.noteEnd(e)
 			return nil
 		}
 		code := errorCode(err)

@@ -10,6 +10,7 @@ import (
 
 	"certrecall/messages"
 	"certrecall/worker/approvals"
+	"certrecall/worker/streams"
 )
 
 // queuePoll is how often the worker looks at what waits, for its metrics.
@@ -41,9 +42,14 @@ func (w *Worker) lookAtQueues(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, queuePoll)
 	defer cancel()
 	var problems []error
+	lanes, err := streams.Lanes(ctx, w.stores().Commands, w.cfg.Names)
+	problems = append(problems, err)
 	for _, lane := range messages.Lanes() {
-		problems = append(problems, w.lookAtLane(ctx, lane))
+		if err == nil {
+			problems = append(problems, w.lookAtLane(ctx, lane, lanes[lane]))
+		}
 	}
+	w.metrics.strangers.Set(float64(w.unknown.count()))
 	for _, u := range w.budget.Use() {
 		window := u.Per.String()
 		w.metrics.budgetUsed.WithLabelValues(window).Set(float64(u.Used))
@@ -74,16 +80,11 @@ func (w *Worker) lookAtQueues(ctx context.Context) error {
 	return errors.Join(problems...)
 }
 
-func (w *Worker) lookAtLane(ctx context.Context, lane messages.Lane) error {
-	c, err := w.js.Consumer(ctx, w.cfg.Names.CommandsStream(), string(lane))
-	if err != nil {
-		return err
-	}
-	info := c.CachedInfo()
-	w.metrics.queuePending.set(float64(info.NumPending), string(lane))
-	w.metrics.queueAckPending.set(float64(info.NumAckPending), string(lane))
+func (w *Worker) lookAtLane(ctx context.Context, lane messages.Lane, sum streams.Lane) error {
+	w.metrics.queuePending.set(float64(sum.Pending), string(lane))
+	w.metrics.queueAckPending.set(float64(sum.AckPending), string(lane))
 	oldest := time.Time{}
-	if info.NumPending+uint64(info.NumAckPending) > 0 {
+	if sum.Pending+sum.AckPending > 0 {
 		m, err := w.stores().Commands.GetMsg(ctx, 1, jetstream.WithGetMsgSubject(w.cfg.Names.LaneSubject(lane)))
 		if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
 			return err

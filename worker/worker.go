@@ -43,6 +43,11 @@ type Worker struct {
 	orders    orderLocks
 	// retries has, for each lane, the places of commands delivered before.
 	retries map[messages.Lane]chan struct{}
+	// plans has the places of dry runs, which wait for permits as listings do and
+	// so hold no slot of a lane of revocations.
+	plans chan struct{}
+	// unknown counts for each source the orders in a row that DigiCert did not know.
+	unknown strangers
 
 	// calling is the context of PUTs: it ends when the shutdown grace does.
 	calling context.Context
@@ -75,6 +80,7 @@ func New(cfg Config) (*Worker, error) {
 	for _, lane := range messages.Lanes() {
 		w.retries[lane] = make(chan struct{}, max(cfg.Concurrency/2, 1))
 	}
+	w.plans = make(chan struct{}, cfg.Concurrency)
 	if w.protected, err = newProtectedOrders(cfg.ProtectedOrders); err != nil {
 		return nil, err
 	}
@@ -123,9 +129,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	})
 	defer stop()
 	var lanes sync.WaitGroup
-	for _, lane := range messages.Lanes() {
-		lanes.Go(func() { w.runLane(ctx, lane) })
-	}
+	lanes.Go(func() { w.runLanes(ctx) })
 	lanes.Go(func() { w.sweeper().Run(ctx) })
 	lanes.Go(func() { w.watchQueues(ctx) })
 	w.log.Info("working", zap.String("prefix", w.cfg.Names.Prefix()), zap.Int("concurrency", w.cfg.Concurrency),
@@ -184,7 +188,7 @@ func (w *Worker) tryOpen(ctx context.Context) error {
 		return errNotConnected
 	}
 	if w.cfg.Provision {
-		if err := streams.Apply(ctx, w.js, w.cfg.Names, streams.Options{AckWait: w.cfg.AckWait, Replicas: w.cfg.Replicas}); err != nil {
+		if err := streams.Apply(ctx, w.js, w.cfg.Names, streams.Options{Replicas: w.cfg.Replicas}); err != nil {
 			return err
 		}
 	} else if err := streams.Verify(ctx, w.js, w.cfg.Names); err != nil {

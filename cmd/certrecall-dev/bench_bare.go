@@ -51,7 +51,7 @@ func (c *benchBareCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	consumer, err := js.Consumer(ctx, names.CommandsStream(), c.Lane)
+	consumer, err := streams.EnsureConsumer(ctx, js, names, messages.Lane(c.Lane), benchSource, 0)
 	if err != nil {
 		return err
 	}

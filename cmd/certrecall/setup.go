@@ -19,7 +19,6 @@ import (
 type setupCmd struct {
 	natsFlags
 	Replicas string `name:"replicas" env:"CERTRECALL_REPLICAS" default:"1" help:"Replicas of each stream and bucket that is created: 1, 3 or 5."`
-	AckWait  string `name:"ack-wait" env:"CERTRECALL_ACK_WAIT" default:"30s" help:"Acknowledgement wait of the consumers, 1s to 10m: as the workers have it."`
 	JSON     bool   `name:"json" help:"Print JSON."`
 }
 
@@ -41,10 +40,7 @@ type asset struct {
 // Run creates what is absent and checks the rest.
 func (c *setupCmd) Run(ctx context.Context, p *process) error {
 	s := p.settings()
-	options := streams.Options{
-		AckWait:  s.duration("ack-wait", c.AckWait, time.Second, 10*time.Minute),
-		Replicas: s.replicas(c.Replicas),
-	}
+	options := streams.Options{Replicas: s.replicas(c.Replicas)}
 	c.check(s)
 	if err := s.err(); err != nil {
 		return err
@@ -86,11 +82,6 @@ func assetsOf(ctx context.Context, js jetstream.JetStream, names messages.Names)
 	for _, stream := range topology.Streams {
 		_, err := js.Stream(ctx, stream.Name)
 		assets = append(assets, asset{stream.Name, "stream", errors.Is(err, jetstream.ErrStreamNotFound)})
-	}
-	for _, consumer := range topology.Consumers {
-		_, err := js.Consumer(ctx, names.CommandsStream(), consumer.Durable)
-		absent := errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound)
-		assets = append(assets, asset{consumer.Durable, "consumer", absent})
 	}
 	return assets
 }

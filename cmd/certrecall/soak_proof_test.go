@@ -36,7 +36,7 @@ func processPlant(t *testing.T, nodes int, o digicertsim.Options) (*plant, []*na
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := newPlantOn(t, natsURLs(servers), js, streams.Options{Replicas: nodes, AckWait: soakAckWait}, o)
+	p := newPlantOn(t, natsURLs(servers), js, streams.Options{Replicas: nodes}, o)
 	p.logs = log.dir
 	return p, servers, log
 }

@@ -56,7 +56,7 @@ func TestSoak(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := newPlantOn(t, natsURLs(nodes), js, streams.Options{AckWait: soakAckWait}, digicertsim.Options{
+	p := newPlantOn(t, natsURLs(nodes), js, streams.Options{}, digicertsim.Options{
 		AutoDecide: 1500 * time.Millisecond, Latency: 5 * time.Millisecond, MaxCalls: 5_000_000,
 		// A frozen worker's calls may come later than they were counted.
 		Limits: []digicertsim.Window{{Calls: 150 + soakWorkers*8*3, Per: 2 * time.Second}}, Block: 2 * time.Second,

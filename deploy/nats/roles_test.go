@@ -25,7 +25,7 @@ func TestWorkerCanDoItsWork(t *testing.T) {
 	if _, err := s.jetstream(t, "servicenow").Publish(ctx, subject, []byte(`{}`)); err != nil {
 		t.Fatal(err)
 	}
-	consumer, err := streams.EnsureConsumer(ctx, js, s.names, messages.LaneRevoke, 0)
+	consumer, err := streams.EnsureConsumer(ctx, js, s.names, messages.LaneRevoke, "servicenow", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func TestOperatorCanDoItsWork(t *testing.T) {
 	} else if got := slices.Collect(chanSeq(lister.Keys())); len(got) != 0 {
 		t.Errorf("keys: %v", got)
 	}
-	if _, err := js.Consumer(ctx, s.names.CommandsStream(), string(messages.LaneRevoke)); err != nil {
+	if _, err := streams.Lanes(ctx, stores.Commands, s.names); err != nil {
 		t.Fatalf("looking at a lane: %v", err)
 	}
 

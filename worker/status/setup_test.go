@@ -2,6 +2,7 @@ package status_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -96,7 +97,15 @@ func (s *site) send(c messages.Command) uint64 {
 // take acknowledges the next command of a lane, as a worker does.
 func (s *site) take(lane messages.Lane) {
 	s.t.Helper()
-	c, err := s.stores.Commands.Consumer(s.t.Context(), string(lane))
+	queued, err := streams.Sources(s.t.Context(), s.stores.Commands, s.names)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	i := slices.IndexFunc(queued, func(q streams.Queued) bool { return q.Lane == lane })
+	if i < 0 {
+		s.t.Fatalf("nothing is queued in %s", lane)
+	}
+	c, err := streams.EnsureConsumer(s.t.Context(), s.js, s.names, lane, queued[i].Source, 0)
 	if err != nil {
 		s.t.Fatal(err)
 	}

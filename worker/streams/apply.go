@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -21,15 +20,13 @@ const (
 
 // Options of Apply.
 type Options struct {
-	AckWait  time.Duration // of the consumers; 0 = DefaultAckWait
-	Replicas int           // of what is created; 0 = 1
+	Replicas int // of what is created; 0 = 1
 }
 
-// Apply creates what is absent and checks what is there. It changes nothing
-// but the acknowledgement wait of our own consumers. It waits some seconds for
-// a cluster that is still forming. The error is a *Refusal where something
-// contradicts the promises; it wraps ErrNoJetStream or ErrNotPermitted where
-// that is the cause.
+// Apply creates what is absent and checks what is there. It changes nothing,
+// and waits some seconds for a cluster that is still forming. The error is a
+// *Refusal where something contradicts the promises; it wraps ErrNoJetStream or
+// ErrNotPermitted where that is the cause.
 func Apply(ctx context.Context, js jetstream.JetStream, n messages.Names, o Options) error {
 	return afterForming(ctx, func() error { return apply(ctx, js, n, o) })
 }
@@ -45,17 +42,12 @@ func apply(ctx context.Context, js jetstream.JetStream, n messages.Names, o Opti
 			return err
 		}
 	}
-	for _, l := range messages.Lanes() {
-		if _, err := EnsureConsumer(ctx, js, n, l, o.AckWait); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 
 // Verify checks that everything is there and right, and creates nothing. The
 // error names the first thing that is missing or wrong; it wraps
-// jetstream.ErrStreamNotFound or jetstream.ErrConsumerNotFound for the former.
+// jetstream.ErrStreamNotFound for the former.
 func Verify(ctx context.Context, js jetstream.JetStream, n messages.Names) error {
 	if err := checkServer(ctx, js); err != nil {
 		return err
@@ -70,18 +62,6 @@ func Verify(ctx context.Context, js jetstream.JetStream, n messages.Names) error
 			return err
 		}
 		if err := checkStream(n, want, info.Config); err != nil {
-			return err
-		}
-	}
-	for _, want := range t.Consumers {
-		c, err := consumer(ctx, js, n.CommandsStream(), want.Durable)
-		if errors.Is(err, jetstream.ErrConsumerNotFound) {
-			return fmt.Errorf("consumer %s of stream %s is missing (`certrecall setup` creates it): %w", want.Durable, n.CommandsStream(), err)
-		}
-		if err != nil {
-			return err
-		}
-		if err := checkConsumer(n, n.CommandsStream(), want, c.CachedInfo().Config); err != nil {
 			return err
 		}
 	}

@@ -127,8 +127,7 @@ func rulesOf(n messages.Names, want, got jetstream.StreamConfig) []rule {
 // waits there for another try.
 const leastAckPending = 10_000
 
-// checkConsumer returns the first contradiction as a *Refusal. MaxAckPending,
-// MaxWaiting, replicas, sampling and a pause are the operator's; AckWait is
+// checkConsumer returns the first contradiction as a *Refusal. MaxWaiting, replicas, sampling and a pause are the operator's; AckWait is
 // brought up to date elsewhere.
 func checkConsumer(n messages.Names, stream string, want, got jetstream.ConsumerConfig) error {
 	asset := fmt.Sprintf("consumer %s of stream %s", want.Durable, stream)

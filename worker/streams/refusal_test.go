@@ -49,9 +49,9 @@ func TestApplyRefusesWhatContradictsThePromises(t *testing.T) {
 		{commands, "case0.cmd.v1.*.*", func(c *jetstream.StreamConfig) { c.Subjects = []string{"case0.cmd.v1.*.*"} }},
 		{commands, "Limits", func(c *jetstream.StreamConfig) { c.Retention = jetstream.LimitsPolicy }},
 		{commands, "memory", func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage }},
-		{commands, "discard", func(c *jetstream.StreamConfig) { c.Discard = jetstream.DiscardOld }},
+		{commands, "discard", func(c *jetstream.StreamConfig) { c.Discard, c.DiscardNewPerSubject = jetstream.DiscardOld, false }},
 		{commands, "no_ack", func(c *jetstream.StreamConfig) { c.NoAck = true }},
-		{commands, "a subject", func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject = 10 }},
+		{commands, "a subject", func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject, c.DiscardNewPerSubject = 10, false }},
 		{commands, "roll-ups", func(c *jetstream.StreamConfig) { c.AllowRollup = true }},
 		{commands, "renames", func(c *jetstream.StreamConfig) {
 			c.SubjectTransform = &jetstream.SubjectTransformConfig{Source: ">", Destination: "x.>"}
@@ -63,7 +63,7 @@ func TestApplyRefusesWhatContradictsThePromises(t *testing.T) {
 		{events, "deleted", func(c *jetstream.StreamConfig) { c.DenyDelete = false }},
 		{events, "purged", func(c *jetstream.StreamConfig) { c.DenyPurge = false }},
 		{events, "direct", func(c *jetstream.StreamConfig) { c.AllowDirect = true }},
-		{dlq, "discard", func(c *jetstream.StreamConfig) { c.Discard = jetstream.DiscardOld }},
+		{dlq, "discard", func(c *jetstream.StreamConfig) { c.Discard, c.DiscardNewPerSubject = jetstream.DiscardOld, false }},
 		{orders, "age", func(c *jetstream.StreamConfig) { c.MaxAge = time.Hour }},
 		{orders, "purge", func(c *jetstream.StreamConfig) { c.AllowRollup = false }},
 		{orders, "prefix", func(c *jetstream.StreamConfig) { c.Metadata = map[string]string{"certrecall.prefix": "Case"} }},
@@ -106,23 +106,28 @@ func TestApplyTakesWhatAnotherToolMade(t *testing.T) {
 	}
 }
 
-func TestApplyRefusesAWrongConsumer(t *testing.T) {
+func TestAWrongConsumerIsRefused(t *testing.T) {
 	t.Parallel()
 	js := natstest.Start(t).JetStream()
 	n := names(t)
 	apply(t, js, streams.Options{})
-	const stream, asset = "CERTRECALL_COMMANDS", "consumer revoke of stream CERTRECALL_COMMANDS"
-	if err := js.DeleteConsumer(t.Context(), stream, "revoke"); err != nil {
+	const stream, asset = "CERTRECALL_COMMANDS", "consumer revoke=soar of stream CERTRECALL_COMMANDS"
+	made, err := streams.EnsureConsumer(t.Context(), js, n, messages.LaneRevoke, "soar", 0)
+	if err != nil {
 		t.Fatal(err)
 	}
-	good := streams.Spec(n, 1).Consumers[1]
+	good := made.CachedInfo().Config
+	if err := js.DeleteConsumer(t.Context(), stream, "revoke=soar"); err != nil {
+		t.Fatal(err)
+	}
 	good.Metadata = nil
 	for word, change := range map[string]func(*jetstream.ConsumerConfig){
 		"deliveries":   func(c *jetstream.ConsumerConfig) { c.MaxDeliver = 5 },
 		"back-off":     func(c *jetstream.ConsumerConfig) { c.BackOff = []time.Duration{time.Second} },
 		"headers":      func(c *jetstream.ConsumerConfig) { c.HeadersOnly = true },
 		"pulls of":     func(c *jetstream.ConsumerConfig) { c.MaxRequestExpires = time.Second },
-		"revoke.soar":  func(c *jetstream.ConsumerConfig) { c.FilterSubject = "certrecall.cmd.v1.revoke.soar" },
+		"revoke.*":     func(c *jetstream.ConsumerConfig) { c.FilterSubject = "certrecall.cmd.v1.revoke.*" },
+		"in hand or":   func(c *jetstream.ConsumerConfig) { c.MaxAckPending = 100 },
 		"priority":     func(c *jetstream.ConsumerConfig) { c.PriorityPolicy, c.PriorityGroups = 2, []string{"a"} },
 		`"somebody"`:   func(c *jetstream.ConsumerConfig) { c.Metadata = map[string]string{"owner": "somebody"} },
 		"another cons": func(c *jetstream.ConsumerConfig) { c.Name, c.Durable = "other", "other" },
@@ -132,7 +137,8 @@ func TestApplyRefusesAWrongConsumer(t *testing.T) {
 		if _, err := js.CreateConsumer(t.Context(), stream, cfg); err != nil {
 			t.Fatalf("%s: %v", word, err)
 		}
-		wantRefusal(t, streams.Apply(t.Context(), js, n, streams.Options{}), asset, word)
+		_, err := streams.EnsureConsumer(t.Context(), js, n, messages.LaneRevoke, "soar", 0)
+		wantRefusal(t, err, asset, word)
 		if err := js.DeleteConsumer(t.Context(), stream, cfg.Durable); err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +149,7 @@ func TestApplyRefusesAWrongConsumer(t *testing.T) {
 	if _, err := js.CreateConsumer(t.Context(), stream, good); err != nil {
 		t.Fatal(err)
 	}
-	c, err := streams.EnsureConsumer(t.Context(), js, n, messages.LaneRevoke, time.Minute)
+	c, err := streams.EnsureConsumer(t.Context(), js, n, messages.LaneRevoke, "soar", time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,7 +264,7 @@ func TestApplyWithoutRights(t *testing.T) {
 			t.Errorf("Apply without the right to create = %v", err)
 		}
 		apply(t, setup, streams.Options{})
-		if err := streams.Apply(t.Context(), worker, n, streams.Options{AckWait: time.Minute}); err != nil {
+		if err := streams.Apply(t.Context(), worker, n, streams.Options{}); err != nil {
 			t.Errorf("Apply where all is there = %v", err)
 		}
 		err = streams.Verify(t.Context(), nobody, n)

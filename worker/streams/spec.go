@@ -40,6 +40,13 @@ const (
 	// bucket keeps: what an allowance was worth at a moment is worked out from them.
 	statementHistory = 64
 
+	// maxWaiting is how many commands of one source may wait in one lane.
+	maxWaiting = 100_000
+
+	// What waits and what failed may take so much of the disk, and no more.
+	commandBytes    = 1 << 30
+	deadLetterBytes = 256 << 20
+
 	// pullExpiry is the longest a pull of a worker waits.
 	pullExpiry = 5 * time.Second
 )
@@ -47,9 +54,8 @@ const (
 // Topology is everything of one prefix in NATS.
 type Topology struct {
 	// Streams in the order of their creation, those behind the buckets among them.
+	// The consumers of the commands stream are made by the workers, see [EnsureConsumer].
 	Streams []jetstream.StreamConfig
-	// Consumers of the commands stream, in the order of their lanes.
-	Consumers []jetstream.ConsumerConfig
 }
 
 // Spec gives the assets of n as Apply would create them. Replicas below 1 count as 1.
@@ -69,12 +75,12 @@ func Spec(n messages.Names, replicas int) Topology {
 	} {
 		c.Storage = jetstream.FileStorage
 		c.Replicas = replicas
-		c.MaxMsgs, c.MaxBytes, c.MaxConsumers = -1, -1, -1
+		c.MaxMsgs, c.MaxConsumers = -1, -1
+		if c.MaxBytes == 0 {
+			c.MaxBytes = -1
+		}
 		c.Metadata = mark
 		t.Streams = append(t.Streams, c)
-	}
-	for _, l := range messages.Lanes() {
-		t.Consumers = append(t.Consumers, laneConsumer(n, l, DefaultAckWait))
 	}
 	return t
 }
@@ -85,7 +91,10 @@ func marks(n messages.Names) map[string]string {
 
 // commands is a work queue: an acknowledged command is gone. Its subjects are
 // exactly those of the lanes, so that a misspelt lane fails at the publisher.
-// A full queue refuses (discard new); it never drops what it accepted.
+// A full queue refuses (discard new); it never drops what it accepted. A source
+// that floods a lane is refused alone, and the bytes of all of them are bounded
+// so that room is left for what must always be written: events, records, words
+// of operators. Submissions may be published as one batch, whole or not at all.
 func commands(n messages.Names) jetstream.StreamConfig {
 	c := jetstream.StreamConfig{
 		Name:        n.CommandsStream(),
@@ -98,7 +107,10 @@ func commands(n messages.Names) jetstream.StreamConfig {
 		// A submission is stored in batches, each whole or not at all.
 		AllowAtomicPublish: true,
 
-		MaxMsgsPerSubject: -1,
+		MaxMsgsPerSubject:    maxWaiting,
+		DiscardNewPerSubject: true,
+		MaxBytes:             commandBytes,
+		AllowAtomicPublish:   true,
 	}
 	for _, l := range messages.Lanes() {
 		c.Subjects = append(c.Subjects, n.LaneSubject(l))
@@ -126,15 +138,18 @@ func events(n messages.Names) jetstream.StreamConfig {
 
 func deadLetters(n messages.Names) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
-		Name:              n.DeadLettersStream(),
-		Description:       "Commands that certrecall could not carry out, with the reason",
-		Subjects:          []string{n.DeadLetterSubjects()},
-		Retention:         jetstream.LimitsPolicy,
-		Discard:           jetstream.DiscardNew,
-		MaxMsgsPerSubject: -1,
-		MaxMsgSize:        -1,
-		Duplicates:        deadLetterDuplicates,
-		AllowDirect:       true,
+		Name:        n.DeadLettersStream(),
+		Description: "Commands that certrecall could not carry out, with the reason",
+		Subjects:    []string{n.DeadLetterSubjects()},
+		Retention:   jetstream.LimitsPolicy,
+		Discard:     jetstream.DiscardNew,
+		MaxMsgSize:  -1,
+		MaxBytes:    deadLetterBytes,
+		Duplicates:  deadLetterDuplicates,
+		AllowDirect: true,
+
+		MaxMsgsPerSubject:    maxWaiting,
+		DiscardNewPerSubject: true,
 	}
 }
 
@@ -200,25 +215,3 @@ func objects(name, description string) jetstream.StreamConfig {
 
 func bucketStream(bucket string) string { return "KV_" + bucket }
 func objectStream(bucket string) string { return "OBJ_" + bucket }
-
-// laneConsumer is shared by all workers. A message comes again for ever
-// (MaxDeliver -1): the worker decides when to give up. MaxAckPending is
-// unlimited, since a delayed negative acknowledgement holds a place there:
-// any number would be the count of waiting retries at which the lane stops,
-// while the workers' slots bound what runs at once. It also passes whatever
-// account and stream limits an operator has set, which a large number does not.
-func laneConsumer(n messages.Names, l messages.Lane, ackWait time.Duration) jetstream.ConsumerConfig {
-	return jetstream.ConsumerConfig{
-		Name:          string(l),
-		Durable:       string(l),
-		Description:   "Workers of certrecall, lane " + string(l),
-		DeliverPolicy: jetstream.DeliverAllPolicy,
-		AckPolicy:     jetstream.AckExplicitPolicy,
-		AckWait:       ackWait,
-		MaxDeliver:    -1,
-		FilterSubject: n.LaneSubject(l),
-		ReplayPolicy:  jetstream.ReplayInstantPolicy,
-		MaxAckPending: -1,
-		Metadata:      marks(n),
-	}
-}

@@ -38,7 +38,7 @@ func apply(t *testing.T, js jetstream.JetStream, o streams.Options) {
 func TestApplyCreatesWhatTheContractSays(t *testing.T) {
 	t.Parallel()
 	js := natstest.Start(t).JetStream()
-	apply(t, js, streams.Options{AckWait: 45 * time.Second})
+	apply(t, js, streams.Options{})
 
 	type asset struct {
 		Subjects                        []string
@@ -52,6 +52,8 @@ func TestApplyCreatesWhatTheContractSays(t *testing.T) {
 		Storage                         jetstream.StorageType
 		MaxMsgs, MaxBytes, MaxConsumers int64
 		Owner, Layout                   string
+		Atomic                          bool
+		Source                          string
 	}
 	unlimited := asset{MaxMsgs: -1, MaxBytes: -1, MaxConsumers: -1, MaxMsgSize: -1, MaxMsgsPerSubject: -1,
 		Discard: jetstream.DiscardNew, Owner: "certrecall", Layout: "2"}
@@ -65,6 +67,9 @@ func TestApplyCreatesWhatTheContractSays(t *testing.T) {
 			a.Subjects = []string{"certrecall.cmd.v1.revoke-urgent.*", "certrecall.cmd.v1.revoke.*", "certrecall.cmd.v1.list-duplicates.*"}
 			a.Retention = jetstream.WorkQueuePolicy
 			a.MaxMsgSize = 80 * 1024
+			a.MaxMsgsPerSubject, a.DiscardNewPerSubject = 100_000, true
+			a.MaxBytes = 1 << 30
+			a.Atomic = true
 			a.Duplicates = 100 * time.Millisecond
 			a.Direct = true
 		}),
@@ -78,6 +83,8 @@ func TestApplyCreatesWhatTheContractSays(t *testing.T) {
 		"CERTRECALL_DLQ": with(func(a *asset) {
 			a.Subjects = []string{"certrecall.dlq.v1.>"}
 			a.Duplicates = time.Hour
+			a.MaxMsgsPerSubject, a.DiscardNewPerSubject = 100_000, true
+			a.MaxBytes = 256 << 20
 			a.Direct = true
 		}),
 		"KV_CERTRECALL_ORDERS": with(func(a *asset) {
@@ -100,7 +107,7 @@ func TestApplyCreatesWhatTheContractSays(t *testing.T) {
 		}),
 		"CERTRECALL_AUDIT": with(func(a *asset) { // sources what operators say
 			a.DenyDelete, a.DenyPurge, a.Direct = true, true, true
-			a.Duplicates = 2 * time.Minute
+			a.Source = "KV_CERTRECALL_CONTROL $KV.CERTRECALL_CONTROL.op.>"
 		}),
 		"OBJ_CERTRECALL_RESULTS": with(func(a *asset) {
 			a.Subjects = []string{"$O.CERTRECALL_RESULTS.C.>", "$O.CERTRECALL_RESULTS.M.>"}
@@ -111,24 +118,29 @@ func TestApplyCreatesWhatTheContractSays(t *testing.T) {
 	got := map[string]asset{}
 	for info := range js.ListStreams(t.Context()).Info() {
 		c := info.Config
+		source := ""
+		for _, s := range c.Sources {
+			source += s.Name + " " + s.FilterSubject
+		}
 		got[c.Name] = asset{c.Subjects, c.Retention, c.Discard, c.DiscardNewPerSubject, c.MaxMsgsPerSubject, c.MaxMsgSize, c.MaxAge, c.Duplicates,
-			c.DenyDelete, c.DenyPurge, c.AllowDirect, c.Storage, c.MaxMsgs, c.MaxBytes, int64(c.MaxConsumers), c.Metadata["owner"], c.Metadata["certrecall.layout"]}
+			c.DenyDelete, c.DenyPurge, c.AllowDirect, c.Storage, c.MaxMsgs, c.MaxBytes, int64(c.MaxConsumers), c.Metadata["owner"], c.Metadata["certrecall.layout"], c.AllowAtomicPublish, source}
 	}
 	if diff := cmp.Diff(want, got, cmpopts.SortSlices(func(a, b string) bool { return a < b })); diff != "" {
 		t.Errorf("streams (-want +got):\n%s", diff)
 	}
 
 	for lane, subject := range map[string]string{
-		"revoke-urgent":   "certrecall.cmd.v1.revoke-urgent.*",
-		"revoke":          "certrecall.cmd.v1.revoke.*",
-		"list-duplicates": "certrecall.cmd.v1.list-duplicates.*",
+		"revoke-urgent":   "certrecall.cmd.v1.revoke-urgent.soar",
+		"revoke":          "certrecall.cmd.v1.revoke.soar",
+		"list-duplicates": "certrecall.cmd.v1.list-duplicates.soar",
 	} {
-		c, err := js.Consumer(t.Context(), "CERTRECALL_COMMANDS", lane)
+		c, err := streams.EnsureConsumer(t.Context(), js, names(t), messages.Lane(lane), "soar", 45*time.Second)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := jetstream.ConsumerConfig{Name: lane, Durable: lane, FilterSubject: subject, AckPolicy: jetstream.AckExplicitPolicy,
-			AckWait: 45 * time.Second, MaxDeliver: -1, MaxAckPending: -1, MaxWaiting: 512}
+		name := lane + "=soar"
+		want := jetstream.ConsumerConfig{Name: name, Durable: name, FilterSubject: subject, AckPolicy: jetstream.AckExplicitPolicy,
+			AckWait: 45 * time.Second, MaxDeliver: -1, MaxAckPending: -1, MaxWaiting: 512, InactiveThreshold: time.Hour}
 		if diff := cmp.Diff(want, c.CachedInfo().Config, cmpopts.IgnoreFields(jetstream.ConsumerConfig{}, "Description", "Metadata")); diff != "" {
 			t.Errorf("consumer %s (-want +got):\n%s", lane, diff)
 		}
@@ -191,7 +203,7 @@ func TestApplyLeavesAnOperatorsLimitsAlone(t *testing.T) {
 		}
 		want[c.Name] = s.CachedInfo().Config
 	}
-	c, err := js.Consumer(t.Context(), "CERTRECALL_COMMANDS", "revoke")
+	c, err := streams.EnsureConsumer(t.Context(), js, names(t), messages.LaneRevoke, "soar", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,14 +214,14 @@ func TestApplyLeavesAnOperatorsLimitsAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	apply(t, js, streams.Options{Replicas: 3, AckWait: time.Minute})
+	apply(t, js, streams.Options{Replicas: 3})
 
 	for info := range js.ListStreams(t.Context()).Info() {
 		if diff := cmp.Diff(want[info.Config.Name], info.Config, withoutServerMarks); diff != "" {
 			t.Errorf("%s after the second Apply (-before +after):\n%s", info.Config.Name, diff)
 		}
 	}
-	if c, err = js.Consumer(t.Context(), "CERTRECALL_COMMANDS", "revoke"); err != nil {
+	if c, err = streams.EnsureConsumer(t.Context(), js, names(t), messages.LaneRevoke, "soar", time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	cc.AckWait = time.Minute // the one thing that is ours
@@ -229,13 +241,6 @@ func TestVerifyNamesWhatIsMissing(t *testing.T) {
 		t.Errorf("Open of nothing = %v, want %v", err, jetstream.ErrStreamNotFound)
 	}
 	apply(t, js, streams.Options{})
-	if err := js.DeleteConsumer(t.Context(), n.CommandsStream(), "revoke-urgent"); err != nil {
-		t.Fatal(err)
-	}
-	err := streams.Verify(t.Context(), js, n)
-	if !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		t.Errorf("Verify without a consumer = %v, want %v", err, jetstream.ErrConsumerNotFound)
-	}
 	if err := js.DeleteKeyValue(t.Context(), n.ControlBucket()); err != nil {
 		t.Fatal(err)
 	}
@@ -292,12 +297,12 @@ func TestApplyAtOnce(t *testing.T) {
 	t.Parallel()
 	s := natstest.Start(t)
 	errs := make(chan error)
-	for i := range 8 {
+	for range 8 {
 		js := s.JetStream()
 		go func() {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
-			errs <- streams.Apply(ctx, js, names(t), streams.Options{AckWait: time.Duration(30+i%2) * time.Second})
+			errs <- streams.Apply(ctx, js, names(t), streams.Options{})
 		}()
 	}
 	for range 8 {

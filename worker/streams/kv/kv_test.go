@@ -41,7 +41,9 @@ func makeBucket(t *testing.T, js jetstream.JetStream, replicas int, tweak ...fun
 	for _, f := range tweak {
 		f(&c)
 	}
-	b, err := js.CreateKeyValue(t.Context(), c)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	b, err := js.CreateKeyValue(ctx, c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +162,8 @@ func TestOneWinner(t *testing.T) {
 // again once there is.
 func TestNoRoom(t *testing.T) {
 	onOneAndThree(t, func(t *testing.T, js jetstream.JetStream, replicas int) {
-		ctx := t.Context()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
 		limits := map[string]func(*jetstream.StreamConfig){
 			"messages":     func(c *jetstream.StreamConfig) { c.MaxMsgs = 1 },
 			"bytes":        func(c *jetstream.StreamConfig) { c.MaxBytes = 600 },
