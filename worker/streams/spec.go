@@ -110,7 +110,6 @@ func commands(n messages.Names) jetstream.StreamConfig {
 		MaxMsgsPerSubject:    maxWaiting,
 		DiscardNewPerSubject: true,
 		MaxBytes:             commandBytes,
-		AllowAtomicPublish:   true,
 	}
 	for _, l := range messages.Lanes() {
 		c.Subjects = append(c.Subjects, n.LaneSubject(l))
