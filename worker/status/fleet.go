@@ -39,8 +39,6 @@ type LaneState struct {
 	Asking int `json:"asking"`
 	// Oldest is when the oldest command that is not answered was stored.
 	Oldest time.Time `json:"oldest,omitzero"`
-	// Missing: the lane's consumer is not there; the workers make it again.
-	Missing bool `json:"missing,omitempty"`
 }
 
 // Window is one rolling window of the budget.

@@ -23,7 +23,7 @@ func (r *Reader) lanes(ctx context.Context) ([]LaneState, error) {
 	all := make([]LaneState, 0, len(messages.Lanes()))
 	at := map[messages.Lane]*LaneState{}
 	for _, lane := range messages.Lanes() {
-		all = append(all, LaneState{Lane: lane, Missing: true})
+		all = append(all, LaneState{Lane: lane})
 		at[lane] = &all[len(all)-1]
 	}
 	for subject, n := range info.State.Subjects {
@@ -37,7 +37,6 @@ func (r *Reader) lanes(ctx context.Context) ([]LaneState, error) {
 		if l == nil {
 			continue
 		}
-		l.Missing = false
 		l.InHand += c.NumAckPending
 		l.Asking += c.NumWaiting
 	}
