@@ -162,7 +162,7 @@ func TestWarm(t *testing.T) {
 		s := scripted(answers(204, ""))
 		c := newClient(t, host, slowDial(serve(t, s), 600*time.Millisecond))
 		for range 5 {
-			c.Warm(2)
+			c.Warm(t.Context(), 2)
 		}
 		if took := time.Since(s.start); took != 0 {
 			t.Errorf("warming took %s", took)

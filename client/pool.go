@@ -40,11 +40,11 @@ func (p *pool) counted(dial dialFunc) dialFunc {
 // It begins a request, whose dialling the transport finishes and keeps for others when the request is given up meanwhile.
 // Should the transport find a connection that has just become free instead, nothing is written on it: the body of the
 // request fails before the first byte is flushed.
-func (c *Client) Warm(want int) {
+func (c *Client) Warm(ctx context.Context, want int) {
 	if c.pool.open.Load() >= int64(want) {
 		return
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(ctx)
 	ctx = context.WithValue(ctx, warmKey{}, func() { cancel() })
 	u := c.base
 	r := &http.Request{Method: http.MethodPut, URL: &u, Header: http.Header{}, Body: noBody{}, ContentLength: 1}

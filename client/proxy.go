@@ -5,20 +5,19 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 )
 
 // Proxy tells by which proxy calls go to the base URL ("" = DefaultBaseURL), fit to be shown; "" = none. A variable of the
 // environment that names no proxy is an error: net/http would pass it over and call directly.
-func Proxy(baseURL string) (string, error) {
+func Proxy(baseURL string, getenv func(string) string) (string, error) {
 	base, err := parseBaseURL(baseURL)
 	if err != nil {
 		return "", err
 	}
 	for _, name := range []string{strings.ToUpper(base.Scheme) + "_PROXY", base.Scheme + "_proxy"} {
-		if err := checkProxy(os.Getenv(name)); err != nil {
+		if err := checkProxy(getenv(name)); err != nil {
 			return "", fmt.Errorf("%s %w", name, err)
 		}
 	}

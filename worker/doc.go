@@ -72,6 +72,21 @@
 // so is, from the permit on, what stops one command. Commands stay in the
 // stream meanwhile.
 //
+// # Clocks
+//
+// Four clocks, each for what it cannot get wrong. Leases, expires, deadlines and
+// what is written down: the server's time (streams.Clock), which workers share;
+// between two samples it goes on with the local monotonic clock, so that a step
+// of the local wall clock changes nothing. Permits: the server's stamps on the
+// budget's own records stand over that, and a permit's life in this process ends
+// by the local monotonic or the wall clock, whichever says later: one stands
+// still while a machine is suspended, the other may be set back. Time-outs and
+// the deadline of a delivery: the monotonic clock; a connection that comes after
+// the time-out by either clock is not used. Assumed is that servers keep their
+// clocks together (NTP), and that a machine which was paused as a whole, its
+// clocks with it, is noticed by nobody before the next sample: the worst then is
+// the frozen process of the package ledger.
+//
 // # Poison
 //
 // From its third delivery on a message's start is written down and struck out

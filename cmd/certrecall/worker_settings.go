@@ -87,7 +87,7 @@ func (c *workerCmd) digicert(s *settings, set *workerSettings) {
 	if cfg.CAOnly && cfg.CAFile == "" {
 		s.bad("digicert-ca-only", "set without %s: name the file of certificates to trust", s.name("digicert-ca"))
 	}
-	if proxy, err := client.Proxy(cfg.BaseURL); err == nil {
+	if proxy, err := client.Proxy(cfg.BaseURL, os.Getenv); err == nil {
 		set.proxy = proxy
 	} else if strings.Contains(strings.ToUpper(err.Error()), "_PROXY") { // else the URL is told already
 		s.problems = append(s.problems, err.Error())

@@ -21,7 +21,13 @@ type grant struct {
 
 // Fresh reports whether a call may still begin on the permit: for 250 ms after the grant, unless it was given back.
 func (p Permit) Fresh() bool {
-	return p.g == nil || !p.g.returned.Load() && time.Now().Before(p.g.deadline)
+	return p.g == nil || !p.g.returned.Load() && p.g.lives(time.Now())
+}
+
+// lives goes by whichever clock says later: the monotonic one stands still while a machine is suspended, and the wall
+// clock may be set back. A step forward costs a permit.
+func (g *grant) lives(now time.Time) bool {
+	return now.Before(g.deadline) && now.Round(0).Before(g.deadline.Round(0))
 }
 
 // GiveBack returns a permit on which no call began. While it is fresh it goes to another caller of this process, else it

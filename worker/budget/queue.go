@@ -94,7 +94,7 @@ func (q *queue) pass(g *grant) {
 }
 
 func (q *queue) passOn(g *grant) bool {
-	if q.blocked() || !time.Now().Before(g.deadline) {
+	if q.blocked() || !g.lives(time.Now()) {
 		return false
 	}
 	q.mu.Lock()

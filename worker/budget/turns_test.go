@@ -194,3 +194,23 @@ func TestOlderNotBeforeIsPassedOver(t *testing.T) {
 	_ = th.read(entry{Gone: true, Revision: 5})
 	blocked(false)
 }
+
+// A permit is as old as the later of two clocks says.
+func TestAPermitAgesByEitherClock(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for name, c := range map[string]struct {
+		deadline time.Time
+		want     bool
+	}{
+		"fresh":                          {now.Add(permitLife), true},
+		"stale":                          {now.Add(-time.Millisecond), false},
+		"the machine was suspended":      {now.Round(0).Add(-time.Millisecond), false}, // the monotonic clock has not moved
+		"by the wall clock alone, fresh": {now.Round(0).Add(permitLife), true},
+	} {
+		g := &grant{deadline: c.deadline}
+		if g.lives(now) != c.want {
+			t.Errorf("%s: %t", name, !c.want)
+		}
+	}
+}
