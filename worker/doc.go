@@ -18,7 +18,7 @@
 //
 //	target       the command                              leaves by
 //	untouched    permit, Begin, PUT                       204: revoked. 201: requested. 401, 403, 429, never
-//	                                                      written: untouched. Other 4xx: one read, then refused,
+//	                                                      written: untouched. Other 4xx: two reads, then refused,
 //	                                                      order-not-found or order-not-revocable. Unclear: it is open
 //	(open)       reads, under the order's lease           its request or its effect shows: requested, revoked.
 //	                                                      Two reads show none, the second 10 s after: untouched

@@ -25,6 +25,8 @@ import (
 type scenario struct {
 	faults    []digicertsim.Fault
 	behaviour digicertsim.Behaviour
+	// lag is how old what every read shows is.
+	lag       time.Duration
 	publish   func(w *world)
 	meanwhile func(w *world)
 	// effects is how many PUTs may have had an effect, per order.
@@ -81,6 +83,21 @@ func scenarios() map[string]scenario {
 	refused := one(revocation("a", 4711), messages.EventRevokeFailed).with(digicertsim.Fault{Kind: digicertsim.FaultStatus, Status: 400, Code: "bad_request_format", Times: -1})
 	refused.effects = map[int64]int{4711: 0}
 	all["refused"] = refused
+
+	// Two messages of one command are one command, whichever worker and lane has them.
+	bothLanes := func(s scenario, body fields) scenario {
+		s.publish = func(w *world) {
+			w.publish(messages.LaneRevoke, "soar", body)
+			w.publish(messages.LaneRevokeUrgent, "soar", body)
+		}
+		return s
+	}
+	all["in both lanes"] = bothLanes(plain, revocation("a", 4711))
+	once := one(revocation("a", 4711), messages.EventRevokeFailed, messages.EventRevoked).with(digicertsim.Fault{Kind: digicertsim.FaultStatus, Status: 400, Code: "bad_request_format"})
+	all["refused once, in both lanes"] = bothLanes(once, revocation("a", 4711))
+	lagging := plain.with(digicertsim.Fault{Kind: digicertsim.FaultResetAfter})
+	lagging.lag = 4 * time.Second
+	all["201, commit lost, and reads lag"] = lagging
 
 	all["deadline passes"] = one(revocation("a", 4711, fields{"deadline": time.Date(2000, 1, 1, 0, 0, 20, 0, time.UTC)}), messages.EventRevoked)
 
@@ -154,7 +171,7 @@ func (s scenario) passed(t *testing.T) []step {
 
 func (s scenario) run(t *testing.T, f func(w *world)) {
 	t.Helper()
-	inWorld(t, digicertsim.Options{AutoDecide: administratorAfter, Behaviour: s.behaviour}, func(_ *testing.T, w *world) {
+	inWorld(t, digicertsim.Options{AutoDecide: administratorAfter, Behaviour: s.behaviour, ReadLag: s.lag}, func(_ *testing.T, w *world) {
 		w.sim.Script(s.faults...)
 		f(w)
 	})
@@ -206,6 +223,9 @@ func (s scenario) judge(w *world) {
 		}
 		if last.Name != messages.EventRevoked && order.Status == "revoked" {
 			w.t.Errorf("%s ends with %s, the order reads revoked: %v", key, last.Name, last.data)
+		}
+		if last.Name == messages.EventRevokeFailed && len(s.effects) == 1 && len(s.finals) == 1 && w.effective(last.OrderID) > 0 {
+			w.t.Errorf("%s is told as failed, and a PUT of it had an effect: %v", key, last.data)
 		}
 		if last.Error != nil && last.Name != messages.EventRevokeRejected && len(w.deadLetters()) == 0 {
 			w.t.Errorf("%s failed without a dead letter", key)

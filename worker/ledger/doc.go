@@ -32,7 +32,10 @@
 // closed only by DigiCert's clear answer, by proof that it did nothing (never
 // written, or answered 401, 403 or 429), by a read that shows its effect, or
 // by two reads that show none: both begun after the PUT ended, the second at
-// least [SettleTime] after. If the process died in between, the PUT counts as
+// least [SettleTime] after. A clear refusal needs the same two reads. What was
+// decided outside leaves a [Doubt], what one read says against a command a
+// [Suspicion], for the same reason: one read decides nothing that ends a
+// command. If the process died in between, the PUT counts as
 // ended when its lease ends.
 //
 // # The question
