@@ -98,6 +98,9 @@ func decodeOrder(v []byte) Order {
 				o.Certificate = decodeCertificate(v)
 			}
 		case "requests":
+			if isArray(v) {
+				o.Requests = []Request{} // that there are none is said, too
+			}
 			for e := range elements(v) {
 				o.Requests = append(o.Requests, decodeRequest(e))
 			}

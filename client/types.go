@@ -17,7 +17,8 @@ type Order struct {
 	ProductName   string
 	// Certificate is the order's primary certificate. DigiCert leaves its status out while it is the first one issued.
 	Certificate Certificate
-	// Requests are all requests made for the order. A revocation with skip_approval leaves none.
+	// Requests are all requests made for the order. A revocation with skip_approval leaves none. nil = DigiCert did
+	// not say; empty = there are none.
 	Requests []Request
 	Raw      json.RawMessage
 }
