@@ -20,7 +20,7 @@ func (p *process) confirm(ctx context.Context, yes bool, n int, word string) err
 	if yes {
 		return nil
 	}
-	prompt, err := p.promptAt()
+	prompt, answers, err := p.promptAt()
 	if err != nil {
 		return usageError{"this needs a confirmation and there is no terminal to ask at: add --yes"}
 	}
@@ -28,7 +28,7 @@ func (p *process) confirm(ctx context.Context, yes bool, n int, word string) err
 	fmt.Fprintf(prompt, "Type %d or %q to go on: ", n, word)
 	answer := make(chan string, 1)
 	go func() { // a read of a terminal cannot be called off; it ends with the process
-		line, _ := bufio.NewReader(p.stdin).ReadString('\n')
+		line, _ := bufio.NewReader(answers).ReadString('\n')
 		answer <- strings.TrimSpace(line)
 	}()
 	select {
@@ -43,16 +43,23 @@ func (p *process) confirm(ctx context.Context, yes bool, n int, word string) err
 	}
 }
 
-// promptAt is where a question is seen, if somebody sits at standard input: at
-// standard error, or at the terminal itself where that goes elsewhere.
-func (p *process) promptAt() (io.WriteCloser, error) {
-	if !isTerminal(p.stdin) {
-		return nil, errNotConfirmed
+// promptAt is where a question is seen and answered, if somebody sits at a
+// terminal: at standard error and input, or at the terminal itself where the one
+// goes elsewhere or the other brings the orders. Where both go elsewhere nobody
+// is asked, though the process may have a terminal somewhere.
+func (p *process) promptAt() (io.WriteCloser, io.Reader, error) {
+	in, out := isTerminal(p.stdin), isTerminal(p.stderr)
+	switch {
+	case in && out:
+		return stayOpen{p.stderr}, p.stdin, nil
+	case !in && !out:
+		return nil, nil, errNotConfirmed
 	}
-	if isTerminal(p.stderr) {
-		return stayOpen{p.stderr}, nil
+	terminal, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return nil, nil, errNotConfirmed
 	}
-	return os.OpenFile("/dev/tty", os.O_WRONLY, 0)
+	return terminal, terminal, nil
 }
 
 // stayOpen is a writer that belongs to somebody else.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -71,10 +72,23 @@ func run(args []string, p *process) int {
 		return p.fail(ctx, err)
 	}
 	dropEmptyVariables(parser.Model.Node)
-	if p.selected, err = parser.Parse(args); err != nil {
+	if p.selected, err = parser.Parse(asked(args)); err != nil {
 		return p.fail(ctx, usageOf(err))
 	}
 	return p.fail(ctx, p.selected.Run())
+}
+
+// asked takes the ways in which people ask for help and version.
+func asked(args []string) []string {
+	switch {
+	case len(args) == 0:
+		return args
+	case args[0] == "help":
+		return append(slices.Clone(args[1:]), "--help")
+	case len(args) == 1 && (args[0] == "--version" || args[0] == "-v"):
+		return []string{"version"}
+	}
+	return args
 }
 
 // usageError is wrong usage or wrong settings, one line a problem.

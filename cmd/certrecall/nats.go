@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +21,8 @@ import (
 // and under which prefix. Embed it.
 type natsFlags struct {
 	URL    string `name:"nats-url" env:"NATS_URL" default:"nats://127.0.0.1:4222" help:"Servers of NATS, separated by commas."`
+	User   string `name:"nats-user" env:"NATS_USER" placeholder:"NAME" help:"NATS user, with --nats-password-file; in place of one in the URL."`
+	Pass   string `name:"nats-password-file" env:"NATS_PASSWORD_FILE" placeholder:"FILE" help:"File with the password of the NATS user; white space around it is trimmed."`
 	Creds  string `name:"nats-creds" env:"NATS_CREDS" placeholder:"FILE" help:"Credentials file of the NATS user."`
 	Nkey   string `name:"nats-nkey" env:"NATS_NKEY" placeholder:"FILE" help:"File with the NKey seed of the NATS user."`
 	CA     string `name:"nats-ca" env:"NATS_CA" placeholder:"FILE" help:"Certificates (PEM) to trust for NATS in place of the system's."`
@@ -82,6 +86,7 @@ func (f *natsFlags) check(s *settings) (messages.Names, []nats.Option) {
 			s.bad("nats-url", "%s: %s", redactServer(server, strings.Contains(f.URL, "@")), problem)
 		}
 	}
+	options = append(options, f.userOption(s)...)
 	s.file("nats-creds", f.Creds)
 	s.file("nats-nkey", f.Nkey)
 	s.file("nats-ca", f.CA)
@@ -122,10 +127,42 @@ func (f *natsFlags) check(s *settings) (messages.Names, []nats.Option) {
 	return names, options
 }
 
+// maxPassword bounds what is read of a password file.
+const maxPassword = 4096
+
+// userOption reads user and password; what is wrong with them goes into s.
+func (f *natsFlags) userOption(s *settings) []nats.Option {
+	if f.User == "" && f.Pass == "" {
+		return nil
+	}
+	if f.User == "" || f.Pass == "" {
+		s.bad("nats-user", "set without %s, or the other way round: set both", s.name("nats-password-file"))
+		return nil
+	}
+	if f.Creds != "" || f.Nkey != "" || strings.Contains(f.URL, "@") {
+		s.bad("nats-user", "set together with credentials, an NKey or a user in the URL: set one of them")
+		return nil
+	}
+	in, err := os.Open(f.Pass)
+	if err != nil {
+		s.bad("nats-password-file", "%v: name a file that can be read", err)
+		return nil
+	}
+	defer in.Close()
+	password, err := io.ReadAll(io.LimitReader(in, maxPassword))
+	if text := strings.TrimSpace(string(password)); err == nil && text != "" {
+		return []nats.Option{nats.UserInfo(f.User, text)}
+	}
+	s.bad("nats-password-file", "holds no password")
+	return nil
+}
+
 // checkServer says what is wrong with the URL of one server; "" is nothing.
 func checkServer(server string) string {
 	u, err := parseServer(server)
 	switch {
+	case err != nil && strings.Contains(server, "@"):
+		return "cannot be read: a password with one of @ : / ? # % in it is written with percent codes (@ is %40), or set --nats-user and --nats-password-file"
 	case err != nil:
 		return "cannot be read: set nats://host:port"
 	case u.Scheme != "nats" && u.Scheme != "tls" && u.Scheme != "ws" && u.Scheme != "wss":

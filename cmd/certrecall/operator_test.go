@@ -29,7 +29,7 @@ import (
 //	site [DECIDED-AFTER]        NATS with its streams, and DigiCert; requests are approved after this time, or never
 //	worker                      a worker process, until the end of the script
 //	send LANE SOURCE JSON       a producer sends this, which certrecall submit might refuse
-//	refuse ORDER TIMES          DigiCert answers so many revocations of the order with 400
+//	refuse ORDER TIMES          the simulated DigiCert answers so many revocations of the order with 400
 //	revocations ORDER N         DigiCert has revoked the order N times
 //	until REGEXP PROGRAM ARG…   run it again and again until its output is so
 //	columns TAG N               every line of the last output with this first field has N fields

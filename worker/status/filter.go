@@ -92,12 +92,6 @@ func (f Filter) letters(n messages.Names) string {
 	return strings.TrimSuffix(n.DeadLetterSubjects(), ">") + "*." + t[0] + "." + t[1]
 }
 
-// queued is the subject of the queued commands that can belong to the filter:
-// those of its source.
-func (f Filter) queued(n messages.Names) string {
-	return n.CommandSubject("*", f.tokens()[0])
-}
-
 // mayMatch looks at the headers of an event, so that the bodies of other orders
 // need not be decoded. Headers that are not there tell nothing.
 func (f Filter) mayMatch(h nats.Header) bool {

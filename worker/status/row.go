@@ -50,8 +50,9 @@ func (s State) rank() int {
 		return 3
 	case Waiting:
 		return 4
+	default:
+		return 0
 	}
-	return 0
 }
 
 // Well reports whether what was asked for was done.

@@ -27,14 +27,14 @@ type rowKey struct {
 
 // packed is a row as the table keeps it.
 type packed struct {
-	id                                                                                string
-	order, certificate, request                                                       int64
-	letter                                                                            uint64
-	since, deadline, received, accepted, requested, finished                          int64 // microseconds since 1970; 0 is none
-	source, incident, lane, action, state, status, comments, requestedBy, reason, err uint32
-	attempts                                                                          int32
-	flags                                                                             uint8
-	rare                                                                              *rare
+	id                                                                           string
+	order, certificate, request                                                  int64
+	letter                                                                       uint64
+	since, deadline, received, accepted, requested, finished                     int64 // microseconds since 1970; 0 is none
+	source, incident, lane, action, state, status, comments, requestedBy, reason uint32
+	attempts                                                                     int32
+	flags                                                                        uint8
+	rare                                                                         *rare
 }
 
 // rare is what few rows have.

@@ -114,15 +114,15 @@ func nearest(name string, all []string) []string {
 		text     string
 		distance int
 	}
-	var close []near
+	var found []near
 	for _, text := range all {
 		if d := distance(loosely(name), loosely(text)); d <= max(1, len(name)/4) {
-			close = append(close, near{text, d})
+			found = append(found, near{text, d})
 		}
 	}
-	slices.SortStableFunc(close, func(a, b near) int { return a.distance - b.distance })
+	slices.SortStableFunc(found, func(a, b near) int { return a.distance - b.distance })
 	var out []string
-	for _, n := range close[:min(len(close), maxLike)] {
+	for _, n := range found[:min(len(found), maxLike)] {
 		out = append(out, n.text)
 	}
 	return out
