@@ -34,6 +34,7 @@ type cli struct {
 	Resume     resumeCmd     `cmd:"" help:"End a pause."`
 	Gateway    gatewayCmd    `cmd:"" help:"Take commands over HTTP, and deliver events as webhooks."`
 	Deliveries deliveriesCmd `cmd:"" help:"Look at the deliveries of the gateway, switch one on again, or send its events once more."`
+	NATSConf   natsConfCmd   `cmd:"" name:"nats-conf" help:"Write the configuration of a NATS server from a list of systems and people."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 

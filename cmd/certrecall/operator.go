@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nkeys"
 
 	"certrecall/worker/statements"
+	"certrecall/worker/streams"
 )
 
 // operatorFlag is whose word a subcommand gives. Embed it where a statement is made.
@@ -79,7 +80,7 @@ func natsUser(ctx context.Context, n session) string {
 func (n session) control(ctx context.Context) (jetstream.KeyValue, error) {
 	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
 	defer cancel()
-	kv, err := n.js.KeyValue(ctx, n.names.ControlBucket())
+	kv, err := streams.OpenBucket(ctx, n.js, n.names.ControlBucket())
 	if err != nil {
 		return nil, fmt.Errorf("opening bucket %s: %w", n.names.ControlBucket(), err)
 	}

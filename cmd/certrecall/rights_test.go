@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"certrecall/messages"
+	"certrecall/worker/natsconf"
 	"certrecall/worker/streams"
 )
 
@@ -24,8 +26,16 @@ type account struct {
 
 func shippedServer(t *testing.T) *account {
 	t.Helper()
-	for _, user := range []string{"worker", "setup", "operator", "servicenow", "soar", "cli", "notifier", "admin", "sys"} {
-		t.Setenv("NATS_"+strings.ToUpper(user)+"_PASSWORD", "pw-"+user)
+	text, err := os.ReadFile("../../deploy/nats/site.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := natsconf.Read(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, variable := range list.Variables() {
+		t.Setenv(variable, "pw-"+strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(variable, "NATS_"), "_PASSWORD")))
 	}
 	t.Setenv("USER", "ada")
 	o, err := server.ProcessConfigFile("../../deploy/nats/nats.conf")
@@ -95,17 +105,17 @@ func TestOperatorAndProducerNeedNoRightsButTheirOwn(t *testing.T) {
 		args []string
 		want string // on standard output
 	}{
-		{"operator", 0, []string{"submit", "revoke", "--order", "7", "--comments", "x", "--incident", "INC-1", "--yes"}, "submitted\tINC-1\trevoke\t1\t0\n"},
-		{"operator", 0, []string{"submit", "revoke", "--order", "7", "--comments", "x", "--incident", "INC-1"}, "submitted\tINC-1\trevoke\t0\t1\n"},
-		{"operator", 0, []string{"status"}, "incident\tINC-1\t1\t1\t"},
-		{"operator", 0, []string{"pause", "all", "--reason", "x"}, "\toperator\tx\n"},
-		{"operator", 1, []string{"watch", "--incident", "INC-1", "--timeout", "1s"}, "queued=1"},
-		{"operator", 0, []string{"cancel", "--incident", "INC-1", "--reason", "x"}, "will end as cancelled\t1\n"},
-		{"operator", 0, []string{"resume", "all"}, ""},
-		{"operator", 0, []string{"dlq", "ls"}, "letter\t2\t"},
-		{"operator", 0, []string{"dlq", "show", "1"}, "as command a-replay-1\n"},
-		{"operator", 0, []string{"dlq", "replay", "1", "--yes"}, "replayed\t1\tsoar/a-replay-1\tsent, dead letter removed\n"},
-		{"operator", 0, []string{"dlq", "drop", "2", "--yes"}, "dropped\t2\t7\tsoar/a\tgave-up\n"},
+		{"ada", 0, []string{"submit", "revoke", "--order", "7", "--comments", "x", "--incident", "INC-1", "--yes"}, "submitted\tINC-1\trevoke\t1\t0\n"},
+		{"ada", 0, []string{"submit", "revoke", "--order", "7", "--comments", "x", "--incident", "INC-1"}, "submitted\tINC-1\trevoke\t0\t1\n"},
+		{"ada", 0, []string{"status"}, "incident\tINC-1\t1\t1\t"},
+		{"ada", 0, []string{"pause", "all", "--reason", "x"}, "\tada\tx\n"},
+		{"ada", 1, []string{"watch", "--incident", "INC-1", "--timeout", "1s"}, "queued=1"},
+		{"ada", 0, []string{"cancel", "--incident", "INC-1", "--reason", "x"}, "will end as cancelled\t1\n"},
+		{"ada", 0, []string{"resume", "all"}, ""},
+		{"ada", 0, []string{"dlq", "ls"}, "letter\t2\t"},
+		{"ada", 0, []string{"dlq", "show", "1"}, "as command a-replay-1\n"},
+		{"ada", 0, []string{"dlq", "replay", "1", "--yes"}, "replayed\t1\tsoar/a-replay-1\tsent, dead letter removed\n"},
+		{"ada", 0, []string{"dlq", "drop", "2", "--yes"}, "dropped\t2\t7\tsoar/a\tgave-up\n"},
 		// An account of its own: it may send and nothing else, and is told so.
 		{"cli", 0, []string{"submit", "revoke", "--order", "8", "--comments", "x", "--incident", "INC-2", "--yes"}, "submitted\tINC-2\trevoke\t1\t0\n"},
 		{"cli", 0, []string{"submit", "list-duplicates", "--order", "8"}, "\tlist-duplicates\t1\t0\n"},

@@ -35,7 +35,7 @@ func (p program) command(t *testing.T, user string, args ...string) *exec.Cmd {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), p.path, args...)
 	address := strings.TrimPrefix(p.site.server.ClientURL(), "nats://")
-	c.Env = append(os.Environ(), "NATS_URL=nats://"+user+":"+password(user)+"@"+address, "USER=ada")
+	c.Env = append(os.Environ(), "NATS_URL=nats://"+user+":"+password(user)+"@"+address, "CERTRECALL_OPERATOR=ada")
 	return c
 }
 
@@ -89,32 +89,32 @@ func TestProgramsWorkWithTheirRights(t *testing.T) {
 	p.run(t, 0, "cli", "submit", "revoke", "--yes", "--incident", "I-1", "--comments", "replaced", "--order", "100,101", "--skip-approval")
 	p.run(t, 0, "cli", "submit", "revoke", "--yes", "--incident", "I-1", "--comments", "replaced", "--order", "102")
 	p.run(t, 0, "cli", "submit", "list-duplicates", "--yes", "--incident", "I-1", "--order", "103")
-	p.run(t, 0, "operator", "watch", "--incident", "I-1", "--timeout", "1m")
-	p.run(t, 0, "operator", "status")
-	if csv := p.run(t, 0, "operator", "status", "--incident", "I-1", "--csv"); strings.Count(csv, "\n") != 5 {
-		t.Errorf("evidence of four commands:\n%s", csv)
+	p.run(t, 0, "ada", "watch", "--incident", "I-1", "--timeout", "1m")
+	p.run(t, 0, "ada", "status")
+	if csv := p.run(t, 0, "ada", "status", "--incident", "I-1", "--csv"); strings.Count(csv, "\n") != 6 {
+		t.Errorf("evidence of four commands, with head and checksum:\n%s", csv)
 	}
 
 	// Paused, cancelled, resumed.
-	p.run(t, 0, "operator", "pause", "all", "--reason", "test")
+	p.run(t, 0, "ada", "pause", "all", "--reason", "test")
 	p.run(t, 0, "cli", "submit", "revoke", "--yes", "--incident", "I-2", "--comments", "wrong list", "--order", "200,201")
-	p.run(t, 0, "operator", "cancel", "--incident", "I-2", "--reason", "wrong list")
-	p.run(t, 0, "operator", "resume", "all")
-	p.run(t, 1, "operator", "watch", "--incident", "I-2", "--timeout", "1m")
+	p.run(t, 0, "ada", "cancel", "--incident", "I-2", "--reason", "wrong list")
+	p.run(t, 0, "ada", "resume", "all")
+	p.run(t, 1, "ada", "watch", "--incident", "I-2", "--timeout", "1m")
 
 	// A failure: looked at, replayed, dropped.
 	p.run(t, 0, "cli", "submit", "revoke", "--yes", "--incident", "I-3", "--comments", "no such order", "--order", "9999999999")
-	p.run(t, 1, "operator", "watch", "--incident", "I-3", "--timeout", "1m")
-	p.run(t, 0, "operator", "dlq", "show", letter(t, p))
-	p.run(t, 0, "operator", "dlq", "replay", "--all", "--yes")
-	p.run(t, 1, "operator", "watch", "--incident", "I-3", "--timeout", "1m")
-	p.run(t, 0, "operator", "dlq", "drop", "--yes", letter(t, p))
+	p.run(t, 1, "ada", "watch", "--incident", "I-3", "--timeout", "1m")
+	p.run(t, 0, "ada", "dlq", "show", letter(t, p))
+	p.run(t, 0, "ada", "dlq", "replay", "--all", "--yes")
+	p.run(t, 1, "ada", "watch", "--incident", "I-3", "--timeout", "1m")
+	p.run(t, 0, "ada", "dlq", "drop", "--yes", letter(t, p))
 }
 
 // letter is the number of the one dead letter that is there.
 func letter(t *testing.T, p program) string {
 	t.Helper()
-	out := p.run(t, 0, "operator", "dlq", "ls")
+	out := p.run(t, 0, "ada", "dlq", "ls")
 	fields := strings.Split(out, "\t")
 	if strings.Count(out, "\n") != 1 || len(fields) < 2 || fields[0] != "letter" {
 		t.Fatalf("dead letters:\n%s", out)

@@ -3,6 +3,7 @@
 package nats_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -12,23 +13,44 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"certrecall/messages"
+	"certrecall/worker/natsconf"
 	"certrecall/worker/streams"
 )
 
-// users are all that nats.conf knows, with the variable that holds the password.
-var users = map[string]string{
-	"worker": "NATS_WORKER_PASSWORD", "setup": "NATS_SETUP_PASSWORD", "operator": "NATS_OPERATOR_PASSWORD",
-	"servicenow": "NATS_SERVICENOW_PASSWORD", "soar": "NATS_SOAR_PASSWORD", "cli": "NATS_CLI_PASSWORD",
-	"notifier": "NATS_NOTIFIER_PASSWORD", "admin": "NATS_ADMIN_PASSWORD", "sys": "NATS_SYS_PASSWORD",
+// listed is the list of systems and people that nats.conf is written from.
+func listed(t *testing.T) natsconf.Site {
+	t.Helper()
+	text, err := os.ReadFile("site.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := natsconf.Read(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
-func password(user string) string { return "pw-" + user }
+func TestFileIsWrittenFromTheList(t *testing.T) {
+	text, err := os.ReadFile("nats.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(text) != listed(t).Config() {
+		t.Error("nats.conf is out of date: go run ./cmd/certrecall nats-conf deploy/nats/site.yml > deploy/nats/nats.conf")
+	}
+}
+
+// password is what the variable of a user holds.
+func password(user string) string {
+	return "pw-NATS_" + strings.ToUpper(strings.ReplaceAll(user, "-", "_")) + "_PASSWORD"
+}
 
 // options reads a file of this folder. Only addresses and the store are not the file's.
 func options(t *testing.T, file string) *server.Options {
 	t.Helper()
-	for user, variable := range users {
-		t.Setenv(variable, password(user))
+	for _, variable := range listed(t).Variables() {
+		t.Setenv(variable, "pw-"+variable)
 	}
 	o, err := server.ProcessConfigFile(file)
 	if err != nil {
@@ -66,8 +88,8 @@ func launch(t *testing.T, o *server.Options) *server.Server {
 	return s
 }
 
-// site is one server with nats.conf, its streams made by the user setup and the consumers of the systems by the user
-// operator, as nats.conf says.
+// site is one server with nats.conf, its streams made by the user setup and the consumers of the systems by an admin,
+// as nats.conf says.
 type site struct {
 	server *server.Server
 	names  messages.Names
@@ -83,13 +105,13 @@ func newSite(t *testing.T) *site {
 	if err := streams.Apply(t.Context(), s.jetstream(t, "setup"), s.names, streams.Options{}); err != nil {
 		t.Fatalf("setup: %v", err)
 	}
-	operator := s.jetstream(t, "operator")
-	for name, filter := range map[string]string{"servicenow": "certrecall.evt.v1.*.servicenow.>", "notifier": ""} {
-		_, err := operator.CreateConsumer(t.Context(), s.names.EventsStream(), jetstream.ConsumerConfig{
+	admin := s.jetstream(t, "admin")
+	for name, filter := range map[string]string{"servicenow": "certrecall.evt.v1.*.servicenow.>", "notifier": "", "gateway-tickets": ""} {
+		_, err := admin.CreateConsumer(t.Context(), s.names.EventsStream(), jetstream.ConsumerConfig{
 			Durable: name, FilterSubject: filter, AckPolicy: jetstream.AckExplicitPolicy,
 		})
 		if err != nil {
-			t.Fatalf("operator makes the consumer of %s: %v", name, err)
+			t.Fatalf("an admin makes the consumer of %s: %v", name, err)
 		}
 	}
 	return s
@@ -124,19 +146,4 @@ func (s *site) outside(t *testing.T, user string) jetstream.JetStream {
 		t.Fatal(err)
 	}
 	return js
-}
-
-// denied publishes and wants the server to refuse the subject to this user.
-func denied(t *testing.T, nc *nats.Conn, subject string) {
-	t.Helper()
-	if err := nc.PublishRequest(subject, nc.NewRespInbox(), nil); err != nil {
-		t.Fatal(err)
-	}
-	// The server's refusal comes before its answer to the ping of this flush.
-	if err := nc.Flush(); err != nil {
-		t.Fatal(err)
-	}
-	if err := nc.LastError(); err == nil || !strings.Contains(strings.ToLower(err.Error()), strings.ToLower(`publish to "`+subject+`"`)) {
-		t.Errorf("publishing to %s: %v, want a permissions violation", subject, err)
-	}
 }

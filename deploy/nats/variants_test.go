@@ -105,7 +105,7 @@ func TestCluster(t *testing.T) {
 	if err := streams.Apply(t.Context(), at(0).jetstream(t, "setup"), names, streams.Options{Replicas: 3}); err != nil {
 		t.Fatal(err)
 	}
-	_, err = at(0).jetstream(t, "operator").CreateConsumer(t.Context(), names.EventsStream(), jetstream.ConsumerConfig{
+	_, err = at(0).jetstream(t, "admin").CreateConsumer(t.Context(), names.EventsStream(), jetstream.ConsumerConfig{
 		Durable: "notifier", AckPolicy: jetstream.AckExplicitPolicy,
 	})
 	if err != nil {

@@ -13,15 +13,12 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"certrecall/messages"
+	"certrecall/worker/streams"
 )
 
 const (
 	// askTimeout bounds one question to the server.
 	askTimeout = 15 * time.Second
-	// idle is after how long the server forgets a consumer of ours.
-	idle = time.Minute
-	// readAhead bounds what waits in the client, readAheadBytes how much of it.
-	readAhead, readAheadBytes = 200, 8 << 20
 )
 
 // Filter selects dead letters. The zero Filter is all of them; fields that are
@@ -104,41 +101,14 @@ func (d *DeadLetters) All(ctx context.Context, f Filter) iter.Seq2[Letter, error
 }
 
 func (d *DeadLetters) each(ctx context.Context, f Filter, take func(Letter) bool) error {
-	opening, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	config := jetstream.OrderedConsumerConfig{FilterSubjects: []string{f.subject(d.names)}, InactiveThreshold: idle}
-	now := time.Now()
+	q, now := streams.Query{Stream: d.names.DeadLettersStream(), Subjects: []string{f.subject(d.names)}}, time.Now()
 	if f.Newer > 0 {
-		from := now.Add(-f.Newer - time.Minute) // clocks differ; what is too old is left out below
-		config.DeliverPolicy, config.OptStartTime = jetstream.DeliverByStartTimePolicy, &from
+		q.Since = now.Add(-f.Newer - time.Minute) // clocks differ; what is too old is left out below
 	}
-	c, err := d.js.OrderedConsumer(opening, d.names.DeadLettersStream(), config)
-	if err != nil || c.CachedInfo().NumPending == 0 {
-		return err
-	}
-	it, err := c.Messages(jetstream.PullMaxMessagesWithBytesLimit(readAhead, readAheadBytes))
-	if err != nil {
-		return err
-	}
-	defer context.AfterFunc(ctx, it.Stop)()
-	defer it.Stop()
-	for {
-		m, err := it.Next(jetstream.NextContext(ctx))
-		if err != nil {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			return err
-		}
-		at, err := m.Metadata()
-		if err != nil {
-			return err
-		}
-		l := d.letter(at.Sequence.Stream, at.Timestamp, m.Subject(), m.Headers(), m.Data())
-		if f.Takes(l, now) && !take(l) || at.NumPending == 0 {
-			return nil
-		}
-	}
+	return streams.Read(ctx, d.js, q, func(m *jetstream.RawStreamMsg) bool {
+		l := d.letter(m.Sequence, m.Time, m.Subject, m.Header, m.Data)
+		return !f.Takes(l, now) || take(l)
+	})
 }
 
 // NoSuchLetter is the error where there is no dead letter of a number.

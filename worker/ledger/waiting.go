@@ -136,11 +136,13 @@ func (l *Ledger) IsWaiting(ctx context.Context, order int64, c messages.CommandN
 	return e.Value, !e.Gone, nil
 }
 
+var errListingEnded = errors.New("listing waiting keys: the bucket could not be read to its end")
+
 // AllWaiting yields every waiting command as it stood when the listing began.
 // A key that cannot be read is yielded as an error, and the rest goes on.
 func (l *Ledger) AllWaiting(ctx context.Context) iter.Seq2[Waiting, error] {
 	return func(yield func(Waiting, error) bool) {
-		watch, err := l.bucket.Watch(ctx, "waiting.>", jetstream.IgnoreDeletes())
+		watch, err := l.bucket.Watch(ctx, "waiting.>")
 		if err != nil {
 			yield(Waiting{}, fmt.Errorf("listing waiting keys: %w", err))
 			return
@@ -152,8 +154,15 @@ func (l *Ledger) AllWaiting(ctx context.Context) iter.Seq2[Waiting, error] {
 				yield(Waiting{}, context.Cause(ctx))
 				return
 			case e, ok := <-watch.Updates():
-				if !ok || e == nil {
+				if !ok {
+					yield(Waiting{}, errListingEnded)
 					return
+				}
+				if e == nil {
+					return
+				}
+				if e.Operation() != jetstream.KeyValuePut {
+					continue
 				}
 				var w Waiting
 				if err := json.Unmarshal(e.Value(), &w); err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"certrecall/messages"
+	"certrecall/worker/streams"
 )
 
 const (
@@ -99,59 +100,46 @@ func (f *follower) run(ctx context.Context) {
 }
 
 func (f *follower) once(ctx context.Context) error {
-	config := jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{f.subject}, HeadersOnly: true, InactiveThreshold: time.Minute,
-	}
-	if !f.from.IsZero() {
-		config.DeliverPolicy, config.OptStartTime = jetstream.DeliverByStartTimePolicy, &f.from
-	}
-	opening, cancel := context.WithTimeout(ctx, openTimeout)
-	defer cancel()
-	c, err := f.js.OrderedConsumer(opening, f.names.EventsStream(), config)
-	if err != nil {
-		return fmt.Errorf("reading the events of %s: %w", f.subject, err)
-	}
 	f.mu.Lock()
 	f.begin()
 	f.mu.Unlock()
+	q := streams.Query{Stream: f.names.EventsStream(), Subjects: []string{f.subject}, Since: f.from}
 	var past []event
-	if c.CachedInfo().NumPending == 0 {
-		if err := f.give(ctx, nil); err != nil {
-			return err
+	var failed error
+	next := uint64(1)
+	read := func(m *jetstream.RawStreamMsg) (event, bool) {
+		e, err := f.read(m)
+		if err != nil {
+			failed = err
 		}
+		next = m.Sequence + 1
+		return e, err == nil
 	}
-	it, err := c.Messages()
-	if err != nil {
+	err := streams.Read(ctx, f.js, q, func(m *jetstream.RawStreamMsg) bool {
+		e, ok := read(m)
+		past = append(past, e)
+		return ok
+	})
+	if err = errors.Join(err, failed); err != nil {
 		return fmt.Errorf("reading the events of %s: %w", f.subject, err)
 	}
-	defer it.Stop()
-	for {
-		m, err := it.Next(jetstream.NextContext(ctx))
-		if err != nil {
-			return fmt.Errorf("reading the events of %s: %w", f.subject, err)
-		}
-		meta, err := m.Metadata()
-		if err != nil {
-			return fmt.Errorf("reading the events of %s: %w", f.subject, err)
-		}
-		e, err := f.read(m, meta)
-		if err != nil {
-			return fmt.Errorf("reading the events of %s: %w", f.subject, err)
-		}
-		if past = append(past, e); meta.NumPending > 0 && !f.isReady() {
-			continue
-		}
-		if err := f.give(ctx, past); err != nil {
-			return err
-		}
-		past = nil
+	if err := f.give(ctx, past); err != nil {
+		return err
 	}
-}
-
-func (f *follower) isReady() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.ready
+	if q.Follow = true; next > 1 {
+		q.From, q.Since = next, time.Time{}
+	}
+	err = streams.Read(ctx, f.js, q, func(m *jetstream.RawStreamMsg) bool {
+		e, ok := read(m)
+		if ok {
+			failed = f.give(ctx, []event{e})
+		}
+		return failed == nil
+	})
+	if err = errors.Join(err, failed); err != nil {
+		return fmt.Errorf("reading the events of %s: %w", f.subject, err)
+	}
+	return nil
 }
 
 func (f *follower) give(ctx context.Context, all []event) error {
@@ -165,14 +153,14 @@ func (f *follower) give(ctx context.Context, all []event) error {
 	return nil
 }
 
-func (f *follower) read(m jetstream.Msg, meta *jetstream.MsgMetadata) (event, error) {
-	e := event{seq: meta.Sequence.Stream, at: meta.Timestamp}
+func (f *follower) read(m *jetstream.RawStreamMsg) (event, error) {
+	e := event{seq: m.Sequence, at: m.Time}
 	var err error
-	if e.name, e.cmd, err = f.names.ParseEventSubject(m.Subject()); err != nil {
+	if e.name, e.cmd, err = f.names.ParseEventSubject(m.Subject); err != nil {
 		return e, err
 	}
 	if e.name == messages.EventRevokeAccepted {
-		e.order, err = orderOf(m.Headers().Get("ce-subject"))
+		e.order, err = orderOf(m.Header.Get("ce-subject"))
 	}
 	return e, err
 }

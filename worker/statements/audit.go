@@ -2,12 +2,13 @@ package statements
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"certrecall/worker/streams"
 )
 
 // Filter selects statements of the audit. The zero value selects all.
@@ -43,43 +44,18 @@ const sourceHeader = "Nats-Stream-Source"
 // Read gives everything that operators ever said, oldest first, from the audit
 // stream. Its stamp is when the server put it there, at once after the bucket.
 func Read(ctx context.Context, js jetstream.JetStream, stream, bucket string, f Filter) ([]Statement, error) {
-	config := jetstream.OrderedConsumerConfig{InactiveThreshold: time.Minute}
-	if !f.Since.IsZero() {
-		config.DeliverPolicy, config.OptStartTime = jetstream.DeliverByStartTimePolicy, &f.Since
-	}
-	c, err := js.OrderedConsumer(ctx, stream, config)
-	if err != nil {
-		return nil, fmt.Errorf("reading stream %s: %w", stream, err)
-	}
-	if c.CachedInfo().NumPending == 0 {
-		return nil, nil
-	}
-	it, err := c.Messages()
-	if err != nil {
-		return nil, fmt.Errorf("reading stream %s: %w", stream, err)
-	}
-	defer it.Stop()
 	var all []Statement
-	for {
-		m, err := it.Next(jetstream.NextContext(ctx))
-		if err != nil {
-			return nil, fmt.Errorf("reading stream %s: %w", stream, err)
-		}
-		at, err := m.Metadata()
-		if err != nil {
-			return nil, fmt.Errorf("reading stream %s: %w", stream, err)
-		}
-		key := strings.TrimPrefix(m.Subject(), "$KV."+bucket+".")
-		if s, ok := parse(key, m.Data(), m.Headers().Get("KV-Operation") != ""); ok {
-			s.Stamp, s.Revision = at.Timestamp.UTC(), sourceSequence(m.Headers().Get(sourceHeader), at.Sequence.Stream)
+	err := streams.Read(ctx, js, streams.Query{Stream: stream}, func(m *jetstream.RawStreamMsg) bool {
+		key := strings.TrimPrefix(m.Subject, "$KV."+bucket+".")
+		if s, ok := parse(key, m.Data, m.Header.Get("KV-Operation") != ""); ok {
+			s.Stamp, s.Revision = m.Time.UTC(), sourceSequence(m.Header.Get(sourceHeader), m.Sequence)
 			if f.takes(s) {
 				all = append(all, s)
 			}
 		}
-		if at.NumPending == 0 {
-			return all, nil
-		}
-	}
+		return true
+	})
+	return all, err
 }
 
 // sourceSequence reads the sequence in the bucket; without one it gives other.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -67,6 +68,9 @@ func List(ctx context.Context, kv jetstream.KeyValue, keys string, history bool)
 			if !ok {
 				return nil, fmt.Errorf("listing statements: %w", ErrWatchEnded)
 			}
+			if e == nil && !history {
+				return latest(all), nil
+			}
 			if e == nil {
 				return all, nil
 			}
@@ -77,6 +81,16 @@ func List(ctx context.Context, kv jetstream.KeyValue, keys string, history bool)
 			return nil, fmt.Errorf("listing statements: %w", context.Cause(ctx))
 		}
 	}
+}
+
+// latest leaves out what a later statement under the same key replaced: a
+// bucket opened by package streams gives its history always.
+func latest(all []Statement) []Statement {
+	last := map[string]uint64{}
+	for _, s := range all {
+		last[s.Key()] = s.Revision
+	}
+	return slices.DeleteFunc(all, func(s Statement) bool { return last[s.Key()] != s.Revision })
 }
 
 // ErrWatchEnded says that a watch ended with its connection.

@@ -19,10 +19,10 @@ func (r *Reader) readEvents(ctx context.Context, v *View) error {
 	v.nextEvent = last + 1
 	err = r.run(ctx, scan{
 		stream: r.names.EventsStream(), subjects: []string{v.filter.events(r.names)}, from: 1,
-		take: func(m jetstream.Msg, at *jetstream.MsgMetadata) bool {
+		take: func(m *jetstream.RawStreamMsg) bool {
 			r.takeEvent(v, m, nil)
-			v.nextEvent = max(v.nextEvent, at.Sequence.Stream+1)
-			return at.NumPending > 0 && at.Sequence.Stream < last
+			v.nextEvent = max(v.nextEvent, m.Sequence+1)
+			return m.Sequence < last
 		},
 	})
 	if err != nil {
@@ -37,11 +37,11 @@ func (r *Reader) eachEvent(ctx context.Context, subjects []string, take func(mes
 	var taken error
 	err := r.run(ctx, scan{
 		stream: r.names.EventsStream(), subjects: subjects, from: 1,
-		take: func(m jetstream.Msg, at *jetstream.MsgMetadata) bool {
-			if e, err := r.names.DecodeEvent(m.Subject(), m.Headers(), m.Data()); err == nil {
+		take: func(m *jetstream.RawStreamMsg) bool {
+			if e, err := r.names.DecodeEvent(m.Subject, m.Header, m.Data); err == nil {
 				taken = take(e)
 			}
-			return taken == nil && at.NumPending > 0
+			return taken == nil
 		},
 	})
 	if err != nil {
@@ -57,7 +57,7 @@ type Changed func(before State, after Row)
 // change; changed may be nil. It outlives reconnects. The error is nil only if
 // ctx ended.
 func (r *Reader) Follow(ctx context.Context, v *View, changed Changed) error {
-	return r.follow(ctx, []string{v.filter.events(r.names)}, v.nextEvent, func(m jetstream.Msg, _ *jetstream.MsgMetadata) bool {
+	return r.follow(ctx, []string{v.filter.events(r.names)}, v.nextEvent, func(m *jetstream.RawStreamMsg) bool {
 		r.takeEvent(v, m, changed)
 		return true
 	})
@@ -81,16 +81,15 @@ func (r *Reader) FollowEvents(ctx context.Context, f Filter, from uint64, follow
 		}
 		from = info.State.LastSeq + 1
 	}
-	each := func(m jetstream.Msg, at *jetstream.MsgMetadata) bool {
-		more := follow || at.NumPending > 0
-		if !f.mayMatch(m.Headers()) {
-			return more
+	each := func(m *jetstream.RawStreamMsg) bool {
+		if !f.mayMatch(m.Header) {
+			return true
 		}
-		e, err := r.names.DecodeEvent(m.Subject(), m.Headers(), m.Data())
+		e, err := r.names.DecodeEvent(m.Subject, m.Header, m.Data)
 		if err != nil || !f.matches(e.Command(), e.OrderID) {
-			return more
+			return true
 		}
-		return take(Said{at.Sequence.Stream, e}) && more
+		return take(Said{m.Sequence, e})
 	}
 	if follow {
 		return r.follow(ctx, []string{f.events(r.names)}, from, each)
@@ -102,7 +101,7 @@ func (r *Reader) FollowEvents(ctx context.Context, f Filter, from uint64, follow
 	return nil
 }
 
-func (r *Reader) follow(ctx context.Context, subjects []string, from uint64, take func(jetstream.Msg, *jetstream.MsgMetadata) bool) error {
+func (r *Reader) follow(ctx context.Context, subjects []string, from uint64, take func(*jetstream.RawStreamMsg) bool) error {
 	err := r.run(ctx, scan{stream: r.names.EventsStream(), subjects: subjects, from: from, follow: true, take: take})
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("following stream %s: %w", r.names.EventsStream(), err)
@@ -114,11 +113,11 @@ func (r *Reader) follow(ctx context.Context, subjects []string, from uint64, tak
 // Only commands that are still queued are new then; the rest come as events.
 func (r *Reader) Refresh(ctx context.Context, v *View) error { return r.readQueue(ctx, v) }
 
-func (r *Reader) takeEvent(v *View, m jetstream.Msg, changed Changed) {
-	if !v.filter.mayMatch(m.Headers()) {
+func (r *Reader) takeEvent(v *View, m *jetstream.RawStreamMsg, changed Changed) {
+	if !v.filter.mayMatch(m.Header) {
 		return
 	}
-	e, err := r.names.DecodeEvent(m.Subject(), m.Headers(), m.Data())
+	e, err := r.names.DecodeEvent(m.Subject, m.Header, m.Data)
 	if err != nil {
 		v.couldNotRead()
 		return
@@ -138,14 +137,14 @@ func (r *Reader) readLetters(ctx context.Context, v *View, subjects []string) er
 		return nil
 	}
 	err := r.run(ctx, scan{
-		stream: r.names.DeadLettersStream(), subjects: subjects, from: 1, headers: true,
-		take: func(m jetstream.Msg, at *jetstream.MsgMetadata) bool {
-			if d, err := messages.ParseDeadLetter(m.Headers()); err == nil {
+		stream: r.names.DeadLettersStream(), subjects: subjects, from: 1,
+		take: func(m *jetstream.RawStreamMsg) bool {
+			if d, err := messages.ParseDeadLetter(m.Header); err == nil {
 				if e, command, err := r.names.ParseEventSubject(d.EventSubject); err == nil {
-					v.letter(e, command, at.Sequence.Stream)
+					v.letter(e, command, m.Sequence)
 				}
 			}
-			return at.NumPending > 0
+			return true
 		},
 	})
 	if err != nil {

@@ -46,7 +46,7 @@ func (r *Reader) Incidents(ctx context.Context, since time.Time) ([]Summary, err
 	for row := range queue.Each(r.Now()) {
 		of(row.Incident).saw(row.Received)
 	}
-	err = r.headers(ctx, scan{subjects: []string{r.names.EventSubjects()}, since: since}, func(c messages.CommandName, _ messages.EventName, m jetstream.Msg, at time.Time) {
+	err = r.headers(ctx, scan{subjects: []string{r.names.EventSubjects()}, since: since}, func(c messages.CommandName, _ messages.EventName, m *jetstream.RawStreamMsg, at time.Time) {
 		of(c.Incident).saw(at)
 	})
 	if err != nil {
@@ -57,8 +57,8 @@ func (r *Reader) Incidents(ctx context.Context, since time.Time) ([]Summary, err
 		subjects = append(subjects, Filter{Incident: incident, WithoutIncident: incident == ""}.events(r.names))
 	}
 	for part := range slices.Chunk(subjects, maxSubjects) {
-		err = r.headers(ctx, scan{subjects: part, from: 1}, func(c messages.CommandName, e messages.EventName, m jetstream.Msg, at time.Time) {
-			of(c.Incident).say(c, e, first(m.Headers(), "ce-subject"))
+		err = r.headers(ctx, scan{subjects: part, from: 1}, func(c messages.CommandName, e messages.EventName, m *jetstream.RawStreamMsg, at time.Time) {
+			of(c.Incident).say(c, e, first(m.Header, "ce-subject"))
 		})
 		if err != nil {
 			return nil, err
@@ -85,13 +85,13 @@ func (r *Reader) Incidents(ctx context.Context, since time.Time) ([]Summary, err
 }
 
 // headers reads events by subject and headers alone.
-func (r *Reader) headers(ctx context.Context, s scan, take func(messages.CommandName, messages.EventName, jetstream.Msg, time.Time)) error {
-	s.stream, s.headers = r.names.EventsStream(), true
-	s.take = func(m jetstream.Msg, at *jetstream.MsgMetadata) bool {
-		if e, c, err := r.names.ParseEventSubject(m.Subject()); err == nil {
-			take(c, e, m, at.Timestamp)
+func (r *Reader) headers(ctx context.Context, s scan, take func(messages.CommandName, messages.EventName, *jetstream.RawStreamMsg, time.Time)) error {
+	s.stream = r.names.EventsStream()
+	s.take = func(m *jetstream.RawStreamMsg) bool {
+		if e, c, err := r.names.ParseEventSubject(m.Subject); err == nil {
+			take(c, e, m, m.Time)
 		}
-		return at.NumPending > 0
+		return true
 	}
 	if err := r.run(ctx, s); err != nil {
 		return fmt.Errorf("reading stream %s: %w", r.names.EventsStream(), err)

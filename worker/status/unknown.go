@@ -86,12 +86,12 @@ func (r *Reader) tokens(ctx context.Context, f Filter, of func(messages.CommandN
 	}
 	// What is there when the time is over is proposed; an error proposes nothing.
 	_ = r.run(ctx, scan{
-		stream: r.names.EventsStream(), subjects: []string{f.events(r.names)}, from: 1, headers: true,
-		take: func(m jetstream.Msg, at *jetstream.MsgMetadata) bool {
-			if _, c, err := r.names.ParseEventSubject(m.Subject()); err == nil {
+		stream: r.names.EventsStream(), subjects: []string{f.events(r.names)}, from: 1,
+		take: func(m *jetstream.RawStreamMsg) bool {
+			if _, c, err := r.names.ParseEventSubject(m.Subject); err == nil {
 				add(c)
 			}
-			return at.NumPending > 0
+			return true
 		},
 	})
 	v := newView(r.names, f)

@@ -26,15 +26,14 @@ func (r *Reader) readWaiting(ctx context.Context, v *View) ([]parkedCommand, err
 	var all []parkedCommand
 	err := r.run(ctx, scan{
 		stream: "KV_" + r.names.OrdersBucket(), subjects: []string{v.filter.waiting(r.names)}, from: 1,
-		take: func(m jetstream.Msg, at *jetstream.MsgMetadata) bool {
-			more := at.NumPending > 0
-			if m.Headers().Get(kvOperation) != "" {
-				return more
+		take: func(m *jetstream.RawStreamMsg) bool {
+			if m.Header.Get(kvOperation) != "" {
+				return true
 			}
 			var w ledger.Waiting
-			if err := json.Unmarshal(m.Data(), &w); err != nil {
+			if err := json.Unmarshal(m.Data, &w); err != nil {
 				v.couldNotRead()
-				return more
+				return true
 			}
 			p := parkedCommand{key: w}
 			if lane, source, err := r.names.ParseCommandSubject(w.Subject); err == nil {
@@ -49,7 +48,7 @@ func (r *Reader) readWaiting(ctx context.Context, v *View) ([]parkedCommand, err
 			if v.filter.matches(p.command.Name(), w.Order) {
 				all = append(all, p)
 			}
-			return more
+			return true
 		},
 	})
 	if err != nil {

@@ -10,7 +10,8 @@ import (
 )
 
 // Stores are handles of the streams and buckets. They stay good through
-// reconnects and when a stream is made again.
+// reconnects and when a stream is made again. A watch of a
+// bucket gives all that it keeps: history and markers of deleted keys, too.
 type Stores struct {
 	Orders, Budget, Control       jetstream.KeyValue
 	Results                       jetstream.ObjectStore
@@ -43,9 +44,7 @@ func Open(ctx context.Context, js jetstream.JetStream, n messages.Names) (Stores
 		name   string
 	}{{&s.Orders, n.OrdersBucket()}, {&s.Budget, n.BudgetBucket()}, {&s.Control, n.ControlBucket()}} {
 		var err error
-		*o.handle, err = ask(ctx, js, "opening bucket "+o.name, "STREAM.INFO."+bucketStream(o.name),
-			func(ctx context.Context) (jetstream.KeyValue, error) { return js.KeyValue(ctx, o.name) })
-		if err != nil {
+		if *o.handle, err = OpenBucket(ctx, js, o.name); err != nil {
 			return Stores{}, err
 		}
 	}
@@ -59,4 +58,14 @@ func Open(ctx context.Context, js jetstream.JetStream, n messages.Names) (Stores
 	}
 	s.CommandsCreated = s.Commands.CachedInfo().Created
 	return s, nil
+}
+
+// OpenBucket looks up one bucket, with the handle that Stores have of it.
+func OpenBucket(ctx context.Context, js jetstream.JetStream, name string) (jetstream.KeyValue, error) {
+	b, err := ask(ctx, js, "opening bucket "+name, "STREAM.INFO."+bucketStream(name),
+		func(ctx context.Context) (jetstream.KeyValue, error) { return js.KeyValue(ctx, name) })
+	if err != nil {
+		return nil, err
+	}
+	return bucketHandle{b, js}, nil
 }

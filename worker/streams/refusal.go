@@ -56,8 +56,9 @@ func ask[T any](ctx context.Context, js jetstream.JetStream, doing, subject stri
 		return v, nil
 	case errors.Is(denial, ErrNotPermitted):
 		return v, fmt.Errorf("%s: %w", doing, denial)
-	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount),
-		errors.Is(err, nats.ErrNoResponders):
+	case errors.Is(err, nats.ErrNoResponders):
+		return v, fmt.Errorf("%s: %w, or let it import $JS.API.%s from the account that has it (%w)", doing, ErrNoJetStream, subject, err)
+	case errors.Is(err, jetstream.ErrJetStreamNotEnabled), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 		return v, fmt.Errorf("%s: %w (%w)", doing, ErrNoJetStream, err)
 	}
 	return v, fmt.Errorf("%s: %w", doing, err)

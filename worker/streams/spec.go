@@ -2,6 +2,7 @@ package streams
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -65,7 +66,7 @@ func Spec(n messages.Names, replicas int) Topology {
 	var t Topology
 	for _, c := range []jetstream.StreamConfig{
 		bucket(n.OrdersBucket(), "What certrecall knows of each order: never remove"),
-		bucket(n.BudgetBucket(), "Call budget, turns and start marks of certrecall: written by workers"),
+		told(n, bucket(n.BudgetBucket(), "Call budget, turns and start marks of certrecall: written by workers")),
 		statements(n),
 		objects(n.ResultsBucket(), "Results of certrecall that are too large for a message"),
 		events(n),
@@ -176,6 +177,17 @@ func statements(n messages.Names) jetstream.StreamConfig {
 	c := bucket(n.ControlBucket(), "Statements of operators of certrecall: written by operators")
 	c.AllowRollup = false
 	c.MaxMsgsPerSubject = statementHistory
+	return told(n, c)
+}
+
+// told has the server tell of each value that it has stored, by its headers:
+// what one NATS account writes to another's bucket is heard by no third one.
+func told(n messages.Names, c jetstream.StreamConfig) jetstream.StreamConfig {
+	c.RePublish = &jetstream.RePublish{
+		Source:      c.Subjects[0],
+		Destination: n.Prefix() + ".heard." + strings.TrimPrefix(c.Subjects[0], "$KV."),
+		HeadersOnly: true,
+	}
 	return c
 }
 
