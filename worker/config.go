@@ -49,6 +49,8 @@ type Config struct {
 	// ShutdownGrace is how long calls in flight may take to end after a stop. Default 25 s, 0 to 10 min.
 	ShutdownGrace time.Duration
 
+	// Policy is a file that says how much each source may revoke; "" is no limit. Read again when it changes.
+	Policy string
 	// ProtectedOrders is a file of orders never to be revoked; "" is none. Read again when it changes.
 	ProtectedOrders string
 	// Replicas of each stream and bucket that Provision creates: 1, 3 or 5. Default 1.

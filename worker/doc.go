@@ -40,6 +40,8 @@
 //	after the step                          it goes on so
 //	claim stored                            the chain has our digest: on to the record
 //	waiting key of a deadline stored        the key stays; the sweep can say overdue
+//	waiting key of a held command stored    the message comes again and is held; its key is written again
+//	revoke-held stored                      it stands in the chain: only the ack is missing
 //	permit granted                          a permit is spent for nothing; the next takes its own
 //	begin stored                            an open attempt: waits for its lease, takes it over, reads
 //	DigiCert answered                       the same: the answer is lost, its effect is read back

@@ -42,7 +42,9 @@ func (w *Worker) finalEvent(j *job, e ledger.Entry, a ledger.Answer) messages.Ev
 		if q, known := e.Request(ev.RequestID); known {
 			ev.Status, ev.Request = q.Status, q.Raw
 		}
-		if ev.Name != messages.EventRevokeCancelled {
+		if ev.Name == messages.EventRevokeCancelled {
+			ev.CancelledBy, ev.CancelReason = a.Outcome.By, a.Outcome.Detail
+		} else {
 			ev.Error = problem(a.Outcome.Refusal)
 		}
 		return ev

@@ -35,6 +35,8 @@ type world struct {
 	url   string
 	js    jetstream.JetStream
 	log   bool
+	// policy is the file that every worker follows; "" is none.
+	policy string
 }
 
 // inWorld runs a test in a bubble. Orders 1 to 9,000 exist at the simulator.
@@ -88,6 +90,7 @@ func (w *world) startOn(nc *nats.Conn, hook func(step), tweak ...func(*Config)) 
 	if w.log {
 		cfg.Log = zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(zap.NewDevelopmentEncoderConfig()), zapcore.AddSync(w.t.Output()), zap.DebugLevel))
 	}
+	cfg.Policy = w.policy
 	for _, f := range tweak {
 		f(&cfg)
 	}

@@ -32,6 +32,8 @@ type job struct {
 	chain chain
 	// parked: there is no message any more, only the waiting key.
 	parked bool
+	// held: revoke-held is stored, and nothing was sent; only an allowance lets it go.
+	held bool
 	// waits: a waiting key exists, or may.
 	waits bool
 	// poisoned: the message has ended its workers too often.

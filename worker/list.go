@@ -117,12 +117,17 @@ func (w *Worker) stoppedReading(j *job) (messages.Event, bool) {
 	case w.expired(j.cmd):
 		return w.failure(j, messages.ErrorExpired, "expires: the command was not to be carried out any more; nothing was asked"), true
 	}
-	if _, cancelled := w.gates.Cancelled(j.cmd, j.received); cancelled {
+	if c, cancelled := w.gates.Cancelled(j.cmd, j.received); cancelled {
 		name := messages.EventListDuplicatesCancelled
 		if j.cmd.Action() == messages.ActionRevoke {
 			name = messages.EventRevokeCancelled
 		}
-		return w.event(j, name), true
+		e := w.event(j, name)
+		e.CancelledBy, e.CancelReason = c.By, c.Reason
+		return e, true
+	}
+	if why := w.policy.Policy().Forbids(j.cmd); why != "" && j.cmd.Action() == messages.ActionRevoke {
+		return w.failure(j, messages.ErrorNotAllowed, why), true
 	}
 	if why, protected := w.protected.reason(j.cmd.OrderID); protected && j.cmd.Action() == messages.ActionRevoke {
 		return w.failure(j, messages.ErrorProtectedOrder, fmt.Sprintf("order_id: %d is protected from revocation: %s", j.cmd.OrderID, why)), true

@@ -43,6 +43,7 @@ type metrics struct {
 	slotsInUse      *prometheus.GaugeVec   // lane
 	connecting      prometheus.Histogram
 	sweepAge        *freshGauges
+	policyBroken    prometheus.Gauge
 	ready           prometheus.Gauge
 	strangers       prometheus.Gauge
 }
@@ -92,6 +93,7 @@ func newMetrics(r prometheus.Registerer, version string) *metrics {
 		deadLetters:     counter("dead_letters_total", "Dead letters that this worker stored.", "lane", "error_type"),
 		deadStored:      fresh("dead_letters_stored", "Dead letters in the stream."),
 		redeliveries:    counter("redeliveries_total", "Deliveries above the first.", "lane"),
+		policyBroken:    gauge("policy_broken", "1 while the policy file cannot be read and the last good one is in force."),
 		protectedBroken: gauge("protected_orders_broken", "1 while the file of protected orders cannot be read and the last good one is in force."),
 		protectedOrders: gauge("protected_orders", "Orders that this worker never revokes."),
 		protectedGone:   prometheus.NewCounter(prometheus.CounterOpts{Namespace: "certrecall", Name: "protected_orders_removed_total", Help: "Orders that were taken out of the file of protected orders while this worker ran."}),

@@ -128,7 +128,9 @@ func (w *Worker) pursue(ctx context.Context, j *job, e ledger.Entry) verdict {
 		var v *verdict
 		switch answer.Next {
 		case ledger.Send:
-			e, v = w.send(ctx, j, e)
+			if v = w.admit(ctx, j, e); v == nil {
+				e, v = w.send(ctx, j, e)
+			}
 		case ledger.Identify:
 			e, v = w.identify(ctx, j, e)
 		case ledger.Crowded:
@@ -182,7 +184,10 @@ func (w *Worker) stopped(j *job, a ledger.Answer) (ledger.Outcome, bool) {
 		return fail(messages.ErrorExpired, fmt.Sprintf("expires: the command was not to be carried out after %s; nothing was sent", j.cmd.Expires.Format(time.RFC3339)))
 	}
 	if c, cancelled := w.gates.Cancelled(j.cmd, j.received); cancelled {
-		return ledger.Outcome{Kind: string(messages.EventRevokeCancelled), Refusal: ledger.Refusal{Detail: c.String()}}, true
+		return ledger.Outcome{Kind: string(messages.EventRevokeCancelled), By: c.By, Refusal: ledger.Refusal{Detail: c.Reason}}, true
+	}
+	if why := w.policy.Policy().Forbids(j.cmd); why != "" {
+		return fail(messages.ErrorNotAllowed, why)
 	}
 	if why, protected := w.protected.reason(j.cmd.OrderID); protected {
 		return fail(messages.ErrorProtectedOrder, fmt.Sprintf("order_id: %d is protected from revocation: %s", j.cmd.OrderID, why))

@@ -8,6 +8,8 @@ type step string
 const (
 	stepClaimed       step = "claim stored"
 	stepQueuedKey     step = "waiting key of a deadline stored"
+	stepHeldKey       step = "waiting key of a held command stored"
+	stepHeldSaid      step = "revoke-held stored"
 	stepPermitted     step = "permit granted"
 	stepBegun         step = "begin stored"
 	stepAnswered      step = "DigiCert answered"
@@ -25,7 +27,7 @@ const (
 
 // steps are all of them, in the order of the code.
 var steps = []step{
-	stepClaimed, stepQueuedKey, stepPermitted, stepBegun, stepAnswered, stepRecorded, stepLeased, stepRead,
+	stepClaimed, stepQueuedKey, stepHeldKey, stepHeldSaid, stepPermitted, stepBegun, stepAnswered, stepRecorded, stepLeased, stepRead,
 	stepObserved, stepMarked, stepParkedKey, stepRequestedSaid, stepBuried, stepFinalSaid, stepTidied,
 }
 

@@ -33,7 +33,7 @@ func (w *Worker) fromKey(ctx context.Context, k ledger.Waiting) (*job, error) {
 	j.subject, j.header, j.body = k.Subject, k.Header, k.Body
 	j.origin, j.sequence, j.deliveries, j.received = k.Origin, k.Sequence, k.Deliveries, k.ReceivedAt
 	j.claimant.Received, j.claimant.Identified = k.ReceivedAt, k.Identified
-	j.parked, j.waits, j.wait = k.Phase == ledger.Parked, true, ctx
+	j.parked, j.held, j.waits, j.wait = k.Phase == ledger.Parked, k.Phase == ledger.Held, true, ctx
 	return j, nil
 }
 
@@ -45,8 +45,12 @@ func (s sweptCommands) Pursue(ctx context.Context, k ledger.Waiting) error {
 		if err != nil {
 			return err
 		}
-		if a := e.Decide(j.claimant, s.w.clock.Now()); !j.parked && a.Next != ledger.Finish {
+		a := e.Decide(j.claimant, s.w.clock.Now())
+		if !j.parked && !j.held && a.Next != ledger.Finish {
 			return nil // its message is in the stream
+		}
+		if _, stop := s.w.stopped(j, a); j.held && !stop && a.Next != ledger.Finish {
+			return nil // only an allowance lets it go: see release
 		}
 		return s.report(j, s.w.pursue(ctx, j, e))
 	})
@@ -129,7 +133,7 @@ func (s sweptCommands) with(ctx context.Context, k ledger.Waiting, do func(conte
 }
 
 func (s sweptCommands) report(j *job, v verdict) error {
-	if v.do == done && v.outcome != outcomeWaiting {
+	if v.do == done && v.outcome != outcomeWaiting && v.outcome != outcomeHeld {
 		s.w.reportJob(j, v)
 	}
 	if _, gated := errors.AsType[errGate](v.err); gated {

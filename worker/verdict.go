@@ -37,6 +37,7 @@ type verdict struct {
 // Outcomes that are no final event.
 const (
 	outcomeWaiting  = "waiting"  // acked, its request waits for an administrator
+	outcomeHeld     = "held"     // acked, the policy keeps it until operators allow it
 	outcomeAnswered = "answered" // had its final event before
 	outcomeRetry    = "retry"
 	outcomeReturned = "returned" // given back unharmed: shutdown, or a gate closed

@@ -18,6 +18,7 @@ import (
 	"certrecall/worker/budget"
 	"certrecall/worker/gate"
 	"certrecall/worker/ledger"
+	"certrecall/worker/policy"
 	"certrecall/worker/streams"
 )
 
@@ -39,6 +40,9 @@ type Worker struct {
 	gates  *gate.Gates
 
 	protected *protectedOrders
+	policy    *policy.File
+	judge     *policy.Judge // set by open
+	released  chan struct{} // has a value when an allowance may let held commands go
 	poison    *poison
 	orders    orderLocks
 	// retries has, for each lane, the places of commands delivered before.
@@ -85,6 +89,10 @@ func New(cfg Config) (*Worker, error) {
 		return nil, err
 	}
 	w.metrics.protectedOrders.Set(float64(len(*w.protected.orders.Load())))
+	if w.policy, err = policy.Open(cfg.Policy); err != nil {
+		return nil, fmt.Errorf("policy: %w", err)
+	}
+	w.released = make(chan struct{}, 1)
 	d := cfg.DigiCert
 	d.CallTimeout = cfg.CallTimeout
 	d.Observe = w.observe
@@ -132,6 +140,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	lanes.Go(func() { w.runLanes(ctx) })
 	lanes.Go(func() { w.sweeper().Run(ctx) })
 	lanes.Go(func() { w.watchQueues(ctx) })
+	lanes.Go(func() { w.release(ctx) })
+	w.tellPolicy()
 	w.log.Info("working", zap.String("prefix", w.cfg.Names.Prefix()), zap.Int("concurrency", w.cfg.Concurrency),
 		zap.Stringer("rate_limit", w.cfg.Limits), zap.Stringer("server_clock_offset", w.clock.Offset()))
 	lanes.Wait()
@@ -209,6 +219,10 @@ func (w *Worker) tryOpen(ctx context.Context) error {
 	w.gates = gate.New(gate.Config{
 		Control: stores.Control, Conn: w.cfg.Conn, Probe: w.probe, ProbeFirst: true, KeyChanged: w.cfg.KeyChanged, Now: w.clock.Now,
 		NotBefore: w.budget.NotBefore, NotBeforeChanged: w.budget.NotBeforeChanged(), Changed: w.gateChanged,
+		Allowed: w.allowed,
+	})
+	w.judge = policy.NewJudge(policy.Config{
+		JS: w.js, Names: w.cfg.Names, Policy: w.policy.Policy, Said: w.gates.AllowSaid, Allowed: w.gates.AllowThings, Now: w.clock.Now,
 	})
 	w.opened.Store(&stores) // last: what reads it may use what is above
 	return nil
@@ -220,6 +234,7 @@ var errNotConnected = errors.New("no connection to NATS, trying again until it a
 func (w *Worker) serve(ctx context.Context, wg *sync.WaitGroup) {
 	for name, run := range map[string]func(context.Context) error{
 		"budget": w.budget.Run, "gates": w.gates.Run, "clock": w.clock.Run, "protected orders": w.watchProtected,
+		"policy": w.watchPolicy, "policy's events": w.judge.Run,
 	} {
 		wg.Go(func() {
 			if err := run(ctx); err != nil && ctx.Err() == nil {

@@ -33,6 +33,9 @@ type Commands interface {
 	// Pursue carries a waiting command as far as it can be carried now: says
 	// its final event if it is decided, or goes on from its waiting key.
 	Pursue(ctx context.Context, w ledger.Waiting) error
+	// Stopped tells whether something ends a held command: it expired, was
+	// cancelled, or its order is protected. It asks nobody.
+	Stopped(w ledger.Waiting) bool
 	// Overdue says that the deadline of a command has passed.
 	Overdue(ctx context.Context, w ledger.Waiting) error
 	// Ask reads the request of a waiting command into the order's record: who
@@ -125,7 +128,7 @@ func (r *round) settleOne(ctx context.Context, w ledger.Waiting, now time.Time) 
 	case ledger.Finish:
 		return r.cfg.Commands.Pursue(ctx, w)
 	case ledger.Send, ledger.Read, ledger.Identify, ledger.Crowded:
-		if w.Phase == ledger.Parked {
+		if w.Phase == ledger.Parked || w.Phase == ledger.Held && r.cfg.Commands.Stopped(w) {
 			problem = r.cfg.Commands.Pursue(ctx, w)
 		}
 	case ledger.Await, ledger.Adopt:

@@ -24,6 +24,9 @@ type Summary struct {
 	// Waiting commands wait for an administrator, the oldest since OldestSince.
 	Waiting     int       `json:"waiting"`
 	OldestSince time.Time `json:"oldest_since,omitzero"`
+	// Held commands are kept by the policy, the oldest since HeldSince.
+	Held      int       `json:"held,omitempty"`
+	HeldSince time.Time `json:"held_since,omitzero"`
 	// AtRisk have used three quarters of the time to their deadline, Overdue all of it.
 	AtRisk  int `json:"at_risk"`
 	Overdue int `json:"overdue"`
@@ -36,6 +39,12 @@ func (s *Summary) count(w ledger.Waiting, now time.Time) {
 		s.Waiting++
 		if s.OldestSince.IsZero() || w.Since.Before(s.OldestSince) {
 			s.OldestSince = w.Since
+		}
+	}
+	if w.Phase == ledger.Held {
+		s.Held++
+		if s.HeldSince.IsZero() || w.Since.Before(s.HeldSince) {
+			s.HeldSince = w.Since
 		}
 	}
 	if w.Deadline.IsZero() {

@@ -74,6 +74,9 @@ type Config struct {
 	// Changed is called once when a gate closes and once when it opens, in this
 	// order. It must be quick, and may read the gates but not Report or Judge.
 	Changed func(r Reason, closed bool)
+	// Allowed is called after operators said something about allowances, and
+	// after all was read anew. It must be quick.
+	Allowed func()
 	// Now is the clock for Since and ClosedFor, the server's time for example;
 	// nil = the local one.
 	Now func() time.Time
@@ -123,6 +126,7 @@ func New(cfg Config) *Gates {
 	if cfg.ProbeFirst {
 		g.pending[keyUntried] = Reason{Gate: KeyRefused, Since: now, Detail: "the key has not been tried yet"}
 	}
+	g.operator = newWords()
 	g.excused = map[Kind]*meter{Revocations: newMeter(now), Listings: newMeter(now)}
 	g.circuit, g.mass, g.trials = newCircuit(), newMass(), make(chan struct{}, 1)
 	g.probe = newProber(cfg.ProbeFirst)

@@ -102,4 +102,22 @@ func (g *Gates) heard(change func()) {
 		g.set(Reason{Gate: Paused, Kind: k, Since: p.At, By: p.By, Detail: fmt.Sprintf("%s paused: %s", k, p.Reason)}, paused)
 	}
 	g.started(controlUnread)
+	if g.cfg.Allowed != nil {
+		g.cfg.Allowed()
+	}
+}
+
+// AllowSaid gives all that operators have said about an allowance, in the
+// order of the server's stamps.
+func (g *Gates) AllowSaid(thing string) []statements.Statement {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.operator.book.History(statements.Allow, thing)
+}
+
+// AllowThings gives everything about which an allowance was ever said.
+func (g *Gates) AllowThings() []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.operator.book.Things(statements.Allow)
 }

@@ -224,6 +224,8 @@ type Note struct {
 type Outcome struct {
 	// Kind is the final event's name.
 	Kind string `json:"kind"`
+	// By is the operator who cancelled it; Refusal.Detail is then the reason.
+	By string `json:"by,omitempty"`
 	Refusal
 	RequestID int64 `json:"request_id,omitempty"`
 }

@@ -24,6 +24,9 @@ const (
 	Queued Phase = "queued"
 	// Parked: its message is acked, the key is all that is left of it.
 	Parked Phase = "parked"
+	// Held: its message is acked and nothing was sent; the policy keeps it until
+	// operators allow it.
+	Held Phase = "held"
 )
 
 // Waiting is a command that has no final event, with all that its events
@@ -61,6 +64,8 @@ type Waiting struct {
 	Asked time.Time `json:"asked,omitzero"`
 	// Approved is when its request was first seen approved.
 	Approved time.Time `json:"approved,omitzero"`
+	// Taken is until when a worker goes on with a held command that was allowed.
+	Taken time.Time `json:"taken,omitzero"`
 }
 
 // Name is the command's.
@@ -110,6 +115,22 @@ func (l *Ledger) Amend(ctx context.Context, k Waiting, change func(*Waiting)) (W
 		return k, false, fmt.Errorf("changing the waiting key of %s: %w", k.Name(), err)
 	}
 	return now, found, nil
+}
+
+// Take wins the right to go on with a held command until a moment, by
+// compare-and-swap: of all workers that see it allowed one does. It reports
+// false if the command is not held any more, or another has it.
+func (l *Ledger) Take(ctx context.Context, order int64, c messages.CommandName, now, until time.Time) (Waiting, bool, error) {
+	e, err := l.waiting.Get(ctx, waitingKey(order, c))
+	if err != nil || e.Gone || e.Value.Phase != Held || now.Before(e.Value.Taken) {
+		return e.Value, false, err
+	}
+	e.Value.Taken = until
+	_, err = l.waiting.Swap(ctx, e.Key, e.Value, e.Revision)
+	if errors.Is(err, kv.ErrLost) {
+		return e.Value, false, nil
+	}
+	return e.Value, err == nil, err
 }
 
 // Unwait deletes the key. Only for a command whose final event is stored.

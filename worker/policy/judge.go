@@ -383,3 +383,19 @@ func (b *thingBook) covers(ctx context.Context, name string) (bool, error) {
 	b.refresh()
 	return b.book.covers(name), nil
 }
+
+// InForce gives what is allowed something now, as operators and policy say.
+func (j *Judge) InForce() []string {
+	var all []string
+	now, above := j.cfg.Now(), j.cfg.Policy().SecondOperatorAbove
+	for _, thing := range j.cfg.Allowed() {
+		said, at := j.cfg.Said(thing), now
+		if n := len(said); n > 0 && said[n-1].Stamp.After(at) {
+			at = said[n-1].Stamp // this clock is a little behind the server's
+		}
+		if allowed(standing(said, at), above) > 0 {
+			all = append(all, thing)
+		}
+	}
+	return all
+}
