@@ -32,7 +32,7 @@ func (w *Worker) admit(ctx context.Context, j *job, e ledger.Entry) *verdict {
 			return new(w.tryLater(j, err))
 		}
 	}
-	held, err := w.judge.Admit(ctx, claim, wasHeld)
+	held, err := w.admission.Admit(ctx, claim, wasHeld)
 	switch {
 	case err != nil:
 		return new(w.tryLater(j, fmt.Errorf("asking the policy: %w", err)))
@@ -112,7 +112,7 @@ const (
 
 // allowed hears that operators said something about allowances.
 func (w *Worker) allowed() {
-	w.judge.Changed()
+	w.admission.Changed()
 	select {
 	case w.released <- struct{}{}:
 	default:
@@ -136,7 +136,7 @@ func (w *Worker) release(ctx context.Context) {
 		if err := w.gates.Wait(ctx, gate.Revocations); err != nil {
 			return
 		}
-		for _, thing := range w.judge.InForce() {
+		for _, thing := range w.admission.InForce() {
 			if err := r.through(ctx, thing); err != nil && ctx.Err() == nil {
 				w.log.Warn("held commands that are allowed wait: their events cannot be read", zap.String("allowed", thing), zap.Error(err))
 			}
@@ -157,7 +157,7 @@ type releaser struct {
 
 // through takes what is allowed of one thing, in order, as slots become free.
 func (r *releaser) through(ctx context.Context, thing string) error {
-	claims, err := r.judge.Released(ctx, thing)
+	claims, err := r.admission.Released(ctx, thing)
 	if err != nil {
 		return err
 	}

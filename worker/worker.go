@@ -41,7 +41,7 @@ type Worker struct {
 
 	protected *protectedOrders
 	policy    *policy.File
-	judge     *policy.Judge // set by open
+	admission *policy.Judge // set by open
 	released  chan struct{} // has a value when an allowance may let held commands go
 	poison    *poison
 	orders    orderLocks
@@ -221,7 +221,7 @@ func (w *Worker) tryOpen(ctx context.Context) error {
 		NotBefore: w.budget.NotBefore, NotBeforeChanged: w.budget.NotBeforeChanged(), Changed: w.gateChanged,
 		Allowed: w.allowed,
 	})
-	w.judge = policy.NewJudge(policy.Config{
+	w.admission = policy.NewJudge(policy.Config{
 		JS: w.js, Names: w.cfg.Names, Policy: w.policy.Policy, Said: w.gates.AllowSaid, Allowed: w.gates.AllowThings, Now: w.clock.Now,
 	})
 	w.opened.Store(&stores) // last: what reads it may use what is above
@@ -234,7 +234,7 @@ var errNotConnected = errors.New("no connection to NATS, trying again until it a
 func (w *Worker) serve(ctx context.Context, wg *sync.WaitGroup) {
 	for name, run := range map[string]func(context.Context) error{
 		"budget": w.budget.Run, "gates": w.gates.Run, "clock": w.clock.Run, "protected orders": w.watchProtected,
-		"policy": w.watchPolicy, "policy's events": w.judge.Run,
+		"policy": w.watchPolicy, "policy's events": w.admission.Run,
 	} {
 		wg.Go(func() {
 			if err := run(ctx); err != nil && ctx.Err() == nil {

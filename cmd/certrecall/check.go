@@ -14,6 +14,7 @@ import (
 
 	"certrecall/client"
 	"certrecall/worker/budget"
+	"certrecall/worker/policy"
 	"certrecall/worker/streams"
 )
 
@@ -30,6 +31,13 @@ var errCheckFailed = errors.New("the check failed: see above")
 func (c *workerCmd) check(ctx context.Context, p *process, set workerSettings) error {
 	if err := c.printSettings(p); err != nil {
 		return err
+	}
+	if f, err := policy.Open(c.Policy); err == nil && c.Policy != "" {
+		for _, line := range f.Policy().Lines() {
+			fmt.Fprintf(p.stdout, "policy    %s\n", line)
+		}
+	} else {
+		fmt.Fprintf(p.stdout, "policy    none: no source has a limit\n")
 	}
 	for _, warning := range set.warnings {
 		fmt.Fprintf(p.stdout, "warning   %s\n", warning)

@@ -30,6 +30,9 @@ type cli struct {
 	Watch      watchCmd      `cmd:"" help:"Follow an incident, or everything, until all is final."`
 	Cancel     cancelCmd     `cmd:"" help:"Cancel what was not sent to DigiCert yet, by incident, source, command or order."`
 	DLQ        dlqCmd        `cmd:"" name:"dlq" help:"Look at dead letters, send them again, or drop them."`
+	Allow      allowCmd      `cmd:"" help:"Let more orders be revoked than the policy does: for an incident, or a source."`
+	Audit      auditCmd      `cmd:"" help:"Tell what operators have said: who, when, why."`
+	Policy     policyCmd     `cmd:"" help:"Try a policy file."`
 	Pause      pauseCmd      `cmd:"" help:"Stop revocations, listings or both, in every worker."`
 	Resume     resumeCmd     `cmd:"" help:"End a pause."`
 	Gateway    gatewayCmd    `cmd:"" help:"Take commands over HTTP, and deliver events as webhooks."`

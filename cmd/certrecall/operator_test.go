@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"certrecall/client/digicertsim"
@@ -27,10 +28,11 @@ import (
 //
 //	exits CODE PROGRAM ARG…     run it, and want this exit code
 //	site [DECIDED-AFTER]        NATS with its streams, and DigiCert; requests are approved after this time, or never
-//	worker                      a worker process, until the end of the script
+//	worker [FLAG…]              a worker process, until the end of the script
 //	send LANE SOURCE JSON       a producer sends this, which certrecall submit might refuse
 //	refuse ORDER TIMES          the simulated DigiCert answers so many revocations of the order with 400
 //	revocations ORDER N         DigiCert has revoked the order N times
+//	events NAME N               wait until so many events of this name are stored; and no more
 //	until REGEXP PROGRAM ARG…   run it again and again until its output is so
 //	columns TAG N               every line of the last output with this first field has N fields
 func TestOperatorScripts(t *testing.T) {
@@ -46,7 +48,7 @@ func TestOperatorScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits": scriptExits, "site": scriptStartSite, "worker": scriptWorker, "refuse": scriptRefuse, "send": scriptSend,
-			"revocations": scriptRevocations, "until": scriptUntil, "columns": scriptColumns,
+			"revocations": scriptRevocations, "until": scriptUntil, "events": scriptEvents, "columns": scriptColumns,
 		},
 	})
 }
@@ -83,11 +85,12 @@ func scriptStartSite(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("NATS_URL", s.nats)
 }
 
-func scriptWorker(ts *testscript.TestScript, _ bool, _ []string) {
+func scriptWorker(ts *testscript.TestScript, _ bool, args []string) {
 	s := siteOf(ts)
 	var log bytes.Buffer
 	worker := exec.CommandContext(s.t.Context(), "certrecall", "worker", "--nats-url", s.nats, "--digicert-url", s.digicert,
 		"--http-addr", "127.0.0.1:0", "--rate-limit", "0", "--approval-poll", "1s")
+	worker.Args, worker.Dir = append(worker.Args, args...), ts.MkAbs(".")
 	worker.Env = append(os.Environ(), "DIGICERT_API_KEY="+scriptKey)
 	worker.Stdout, worker.Stderr = &log, &log
 	ts.Check(worker.Start())
@@ -110,6 +113,30 @@ func scriptSend(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	if !strings.Contains(string(answer.Data), `"seq"`) {
 		ts.Fatalf("the stream answered %s", answer.Data)
+	}
+}
+
+// scriptEvents counts events by their subjects.
+func scriptEvents(ts *testscript.TestScript, _ bool, args []string) {
+	s := siteOf(ts)
+	want, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	names, err := messages.NewNames("certrecall")
+	ts.Check(err)
+	nc, err := nats.Connect(s.nats)
+	ts.Check(err)
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	ts.Check(err)
+	count := func() int {
+		stream, err := js.Stream(s.t.Context(), names.EventsStream())
+		ts.Check(err)
+		info, err := stream.Info(s.t.Context(), jetstream.WithSubjectFilter(names.EventNameSubject(messages.EventName(args[0]))))
+		ts.Check(err)
+		return len(info.State.Subjects)
+	}
+	if !eventually(func() bool { return count() >= want }) || count() != want {
+		ts.Fatalf("%d events %s, want %d", count(), args[0], want)
 	}
 }
 

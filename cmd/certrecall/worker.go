@@ -39,6 +39,7 @@ type workerCmd struct {
 	ApprovalPoll     string   `name:"approval-poll" env:"CERTRECALL_APPROVAL_POLL" default:"1m" help:"Time between two looks at the requests that wait for an administrator; 1s to 1h."`
 	AckWait          string   `name:"ack-wait" env:"CERTRECALL_ACK_WAIT" default:"30s" help:"After this long without a sign of life of its worker a command is given to another; 1s to 10m."`
 	ShutdownGrace    string   `name:"shutdown-grace" env:"CERTRECALL_SHUTDOWN_GRACE" default:"25s" help:"Time that calls in flight have to end after SIGTERM; at least the call time-out."`
+	Policy           string   `name:"policy" env:"CERTRECALL_POLICY" placeholder:"FILE" help:"How much each source may revoke: see policy check. Read again when it changes."`
 	ProtectedOrders  string   `name:"protected-orders" env:"CERTRECALL_PROTECTED_ORDERS" placeholder:"FILE" help:"Orders never to be revoked: one id a line, # begins the reason. Read again when it changes."`
 
 	HTTPAddr  string `name:"http-addr" env:"CERTRECALL_HTTP_ADDR" default:":8080" help:"Where /livez, /readyz and /metrics are served."`

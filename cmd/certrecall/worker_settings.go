@@ -62,6 +62,7 @@ func (c *workerCmd) settings(p *process) (workerSettings, error) {
 		s.bad("protected-orders", "%v: write one order id a line, # begins the reason", plain(err))
 	}
 	set.worker.ProtectedOrders = c.ProtectedOrders
+	set.worker.Policy = c.policy(s)
 	s.address("http-addr", c.HTTPAddr)
 	set.logLevel, set.logFormat = s.level("log-level", c.LogLevel), c.LogFormat
 	if c.LogFormat != "json" && c.LogFormat != "console" {

@@ -145,3 +145,19 @@ func clip(s string) string {
 	}
 	return s
 }
+
+// Effect is a verb as people read it: what a statement did.
+type Effect string
+
+// Effect tells what the statement did: a resume is a pause that is open.
+func (s Statement) Effect() Effect {
+	switch {
+	case s.Gone:
+		return Effect(s.Verb) + " (key removed by hand)"
+	case s.Verb == Pause && s.Open:
+		return "resume"
+	case s.Verb == Allow && s.Ended:
+		return "allow end"
+	}
+	return Effect(s.Verb)
+}
