@@ -111,6 +111,10 @@ image: ## the images certrecall and certrecall-dev
 	docker build -f deploy/Dockerfile --build-arg VERSION=$(VERSION) --target certrecall-dev -t certrecall-dev:latest .
 	docker build -f deploy/Dockerfile --build-arg VERSION=$(VERSION) -t certrecall:latest -t certrecall:$(VERSION) .
 
+.PHONY: demo-env
+demo-env: ## random passwords for docker-compose.yml, in .env (ignored by git)
+	deploy/demo-env.sh
+
 .PHONY: demo
 demo: ## beside a running `docker compose up`: submit commands and watch them to the end
 	COMPOSE='$(COMPOSE)' deploy/demo.sh
@@ -119,14 +123,19 @@ demo: ## beside a running `docker compose up`: submit commands and watch them to
 examples: ## the example producers and consumers, run against certrecall-dev (needs node and npm)
 	deploy/examples/run.sh
 
+.PHONY: notices
+notices: ## dist/THIRD-PARTY-NOTICES.txt: the licence of every module that is linked
+	@mkdir -p dist
+	deploy/notices.sh $(PROGRAMS) >dist/THIRD-PARTY-NOTICES.txt
+
 .PHONY: release
 release: ## tarballs for each platform and SHA256SUMS, in dist/
-	@rm -rf dist; mkdir -p dist; epoch=$$(git log -1 --format=%ct); \
+	@rm -rf dist; mkdir -p dist; deploy/notices.sh $(PROGRAMS) >dist/THIRD-PARTY-NOTICES.txt; epoch=$$(git log -1 --format=%ct); \
 	for platform in $(PLATFORMS); do \
 	  os=$${platform%/*} arch=$${platform#*/} name=certrecall_$(VERSION)_$${platform%/*}_$${platform#*/}; \
 	  echo "$$name"; mkdir "dist/$$name"; \
 	  GOOS=$$os GOARCH=$$arch $(GO_BUILD) -o "dist/$$name/" $(PROGRAMS); \
-	  cp README.md CHANGELOG.md "dist/$$name/"; \
+	  cp README.md CHANGELOG.md SECURITY.md dist/THIRD-PARTY-NOTICES.txt "dist/$$name/"; \
 	  tar -C dist --sort=name --owner=0 --group=0 --numeric-owner --mtime=@$$epoch -cf - "$$name" | gzip -9n >"dist/$$name.tar.gz"; \
 	  rm -r "dist/$$name"; \
 	done; \

@@ -5,6 +5,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export COMPOSE_PROJECT_NAME=certrecall-test NATS_PORT=0 PROMETHEUS_PORT=0
+# passwords of this run; those of an .env do not matter
+for name in $(grep -ohE '\$NATS_[A-Z_]*PASSWORD' deploy/nats/*.conf | tr -d '$' | sort -u); do
+  export "$name=p$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')"
+done
 orders=300 waiting=10
 
 say() { printf '\n== %s (%s s)\n' "$*" "$SECONDS"; }
@@ -55,8 +59,8 @@ run() { # run NAME FIRST_ORDER COMPOSE_FILES…
   echo "$stats"
   [ "$(number "$stats" effective)" = $((orders + waiting)) ] || fail "revocations that took effect"
   [ "$(number "$stats" over_limit)" = 0 ] || fail "calls over the limit"
-  up=$(get 'http://prometheus:9090/api/v1/query?query=sum(certrecall_ready)')
-  grep -q '"value"' <<<"$up" || fail "Prometheus knows no worker: $up"
+  up=$(compose exec -T prometheus promtool query instant http://127.0.0.1:9090 'sum(certrecall_ready)')
+  grep -q '=>' <<<"$up" || fail "Prometheus knows no worker: $up"
   docker stats --no-stream --format 'table {{.Name}}\t{{.CPUPerc}}\t{{.MemUsage}}' $(compose ps -q)
   compose down --volumes --timeout 40 >/dev/null 2>&1
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -318,5 +319,25 @@ func writes(own *regexp.Regexp, stream string, before, after held) {
 				maps.DeleteFunc(h.Messages[stream], func(_ uint64, old string) bool { return strings.HasPrefix(old, subject+" ") })
 			}
 		}
+	}
+}
+
+// The threat model names each attack, and no other.
+func TestThreatModelNamesTheAttacks(t *testing.T) {
+	text, err := os.ReadFile("../../docs/threat-model.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "## Attacks tried")
+	section, _, _ = strings.Cut(section, "## What remains")
+	var named, tried []string
+	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\|").FindAllStringSubmatch(section, -1) {
+		named = append(named, m[1])
+	}
+	for _, a := range attacks {
+		tried = append(tried, a.name)
+	}
+	if diff := cmp.Diff(tried, named); diff != "" {
+		t.Errorf("docs/threat-model.md (-tried +named):\n%s", diff)
 	}
 }
