@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"go.uber.org/zap"
@@ -28,13 +29,27 @@ func (f *natsFlags) connect(options []nats.Option, log *zap.Logger) (*nats.Conn,
 				log.Warn("lost the connection to NATS; trying again until it answers", zap.Error(err))
 			}
 		}),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			log.Warn("NATS reports a problem", zap.Error(err))
-		}),
+		nats.ErrorHandler(problems(log)),
 	)
 	conn, err := nats.Connect(f.URL, options...)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the connection to NATS at %s: %w", f.redacted(), err)
 	}
 	return conn, nil
+}
+
+// problemAgain is how long a problem that goes on is not told again: while NATS
+// is away each watch reports one every 10 s.
+const problemAgain = 5 * time.Minute
+
+// problems logs what the client reports; it makes its callbacks one after another.
+func problems(log *zap.Logger) nats.ErrHandler {
+	said, at := "", time.Time{}
+	return func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		if err.Error() == said && time.Since(at) < problemAgain {
+			return
+		}
+		said, at = err.Error(), time.Now()
+		log.Warn("NATS reports a problem", zap.Error(err))
+	}
 }
