@@ -66,26 +66,32 @@ func TestEveryAlertHasARunbookEntry(t *testing.T) {
 func TestLinksOfTheGuides(t *testing.T) {
 	for _, page := range []string{"README.md", "examples/README.md", "../CONTRIBUTING.md"} {
 		text := read(t, page)
-		anchors := map[string]bool{}
-		for _, h := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(text, -1) {
-			anchor := strings.ReplaceAll(strings.ToLower(h[1]), " ", "-")
-			anchors["#"+regexp.MustCompile(`[^a-z0-9_-]`).ReplaceAllString(anchor, "")] = true
-		}
 		for _, link := range regexp.MustCompile(`\]\(([^)\s]+)\)`).FindAllStringSubmatch(text, -1) {
-			target := link[1]
-			switch {
-			case strings.HasPrefix(target, "http"):
-			case strings.HasPrefix(target, "#"):
-				if !anchors[target] {
-					t.Errorf("%s: no heading %s", page, target)
-				}
-			default:
-				if _, err := os.Stat(filepath.Join(filepath.Dir(page), target)); err != nil {
-					t.Errorf("%s: %v", page, err)
-				}
+			if strings.HasPrefix(link[1], "http") {
+				continue
+			}
+			file, heading, _ := strings.Cut(link[1], "#")
+			target := page
+			if file != "" {
+				target = filepath.Join(filepath.Dir(page), file)
+			}
+			if _, err := os.Stat(target); err != nil {
+				t.Errorf("%s: %v", page, err)
+			} else if heading != "" && !anchorsOf(read(t, target))[heading] {
+				t.Errorf("%s: no heading %s in %s", page, heading, target)
 			}
 		}
 	}
+}
+
+// anchorsOf are the headings of a page, as links name them.
+func anchorsOf(text string) map[string]bool {
+	anchors := map[string]bool{}
+	for _, h := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(text, -1) {
+		anchor := strings.ReplaceAll(strings.ToLower(h[1]), " ", "-")
+		anchors[regexp.MustCompile(`[^a-z0-9_-]`).ReplaceAllString(anchor, "")] = true
+	}
+	return anchors
 }
 
 // What the containers and manifests set is a setting that the worker has.

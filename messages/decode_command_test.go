@@ -278,6 +278,18 @@ func TestDecodeCommandReturnsWhatCouldBeRead(t *testing.T) {
 	}
 }
 
+// Which of two incidents is meant cannot be read, nor one that breaks the rule:
+// such a message is answered as one without.
+func TestDecodeCommandWithoutAReadableIncident(t *testing.T) {
+	t.Parallel()
+	for _, member := range []string{`"incident":"INC-1","incident":"INC-2"`, `"incident":"INC-1","incident":"INC-1"`, `"incident":"-"`, `"incident":"a.b"`, `"incident":7`} {
+		c, err := messages.DecodeCommand(messages.LaneRevoke, "soar", nil, []byte(`{"id":"i","order_id":1,"comments":"c",`+member+`}`))
+		if len(problemsOf(t, err)) != 1 || c.Incident != "" || c.Name() != (messages.CommandName{Source: "soar", ID: "i"}) {
+			t.Errorf("%s: %v, under %s", member, err, c.Name())
+		}
+	}
+}
+
 func TestDecodeCommandClaimedID(t *testing.T) {
 	t.Parallel()
 	for raw, want := range map[string]string{

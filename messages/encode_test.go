@@ -33,6 +33,8 @@ func TestEncodeCommandRefusesWhatNobodyWouldTake(t *testing.T) {
 		"context breaks out":  {func(c *messages.Command) { c.Context = json.RawMessage(`{},"dry_run":true`) }, "context"},
 		"context names twice": {func(c *messages.Command) { c.Context = json.RawMessage(`{"a":1,"a":2}`) }, "context.a"},
 		"context too large":   {func(c *messages.Command) { c.Context = json.RawMessage(`{"a":"` + strings.Repeat("x", 9000) + `"}`) }, "context"},
+		"incident of a dash":  {func(c *messages.Command) { c.Incident = "-" }, "incident"},
+		"long common name":    {func(c *messages.Command) { c.ExpectedCommonName = strings.Repeat("x", 256) }, "expected_common_name"},
 		"deadline past 9999":  {func(c *messages.Command) { c.Deadline = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) }, "deadline"},
 	}
 	for name, test := range tests {
@@ -88,11 +90,23 @@ func TestEncodeEventRefusesWhatIsNoneOfTheContract(t *testing.T) {
 		"certificates in both": {list, messages.EventDuplicatesListed, func(e *messages.Event) {
 			e.Certificates, e.CertificatesObject, e.Count = json.RawMessage("[]"), &messages.ObjectRef{}, new(0)
 		}, "both ways"},
-		"certificates elsewhere":   {revoke, messages.EventRevoked, func(e *messages.Event) { e.Certificates, e.Count = json.RawMessage("[]"), new(0) }, "certificates"},
-		"certificates an object":   {list, messages.EventDuplicatesListed, func(e *messages.Event) { e.Certificates, e.Count = json.RawMessage("{}"), new(0) }, "want an array"},
-		"certificates, then more":  {list, messages.EventDuplicatesListed, func(e *messages.Event) { e.Certificates, e.Count = json.RawMessage(`[],"final":false`), new(0) }, "follows"},
-		"request cut off":          {revoke, messages.EventRevoked, func(e *messages.Event) { e.Request = json.RawMessage(`{"id":1`) }, "request"},
-		"request empty":            {revoke, messages.EventRevoked, func(e *messages.Event) { e.Request = json.RawMessage{} }, "request"},
+		"certificates elsewhere":  {revoke, messages.EventRevoked, func(e *messages.Event) { e.Certificates, e.Count = json.RawMessage("[]"), new(0) }, "certificates"},
+		"certificates an object":  {list, messages.EventDuplicatesListed, func(e *messages.Event) { e.Certificates, e.Count = json.RawMessage("{}"), new(0) }, "want an array"},
+		"certificates, then more": {list, messages.EventDuplicatesListed, func(e *messages.Event) { e.Certificates, e.Count = json.RawMessage(`[],"final":false`), new(0) }, "follows"},
+		"request cut off":         {revoke, messages.EventRevoked, func(e *messages.Event) { e.Request = json.RawMessage(`{"id":1`) }, "request"},
+		"request empty":           {revoke, messages.EventRevoked, func(e *messages.Event) { e.Request = json.RawMessage{} }, "request"},
+		"incident of a dash":      {revoke, messages.EventRevoked, func(e *messages.Event) { e.Incident = "-" }, "incident"},
+		"held without a limit":    {revoke, messages.EventRevokeHeld, func(*messages.Event) {}, "held: must be there"},
+		"held where revoked":      {revoke, messages.EventRevoked, func(e *messages.Event) { e.Held = &messages.Held{Source: "soar", Limit: "1/1m"} }, "held: must be there"},
+		"held by nobody":          {revoke, messages.EventRevokeHeld, func(e *messages.Event) { e.Held = &messages.Held{Limit: "1/1m"} }, "held: source"},
+		"held below 0":            {revoke, messages.EventRevokeHeld, func(e *messages.Event) { e.Held = &messages.Held{Source: "soar", Limit: "1/1m", Count: -1} }, "held: source"},
+		"cancelled where revoked": {revoke, messages.EventRevoked, func(e *messages.Event) { e.CancelledBy = "ada" }, "cancelled_by"},
+		"product where revoked":   {revoke, messages.EventRevoked, func(e *messages.Event) { e.Product = "x" }, "product"},
+		"keys where revoked":      {revoke, messages.EventRevoked, func(e *messages.Event) { e.Keys = []messages.KeyHash{} }, "keys"},
+		"key without a hash":      {revoke, messages.EventRevokePlanned, func(e *messages.Event) { e.Keys = []messages.KeyHash{{CertificateID: 1}} }, "keys: want"},
+		"key in capitals": {revoke, messages.EventRevokePlanned, func(e *messages.Event) {
+			e.Keys = []messages.KeyHash{{CertificateID: 1, SPKISHA256: strings.Repeat("A", 64)}}
+		}, "keys: want"},
 		"context with space about": {revoke, messages.EventRevoked, func(e *messages.Event) { e.Context = json.RawMessage(" {}") }, "context"},
 	}
 	names := mustNames(t, "certrecall")
@@ -215,6 +229,13 @@ func TestDecodeEventRefusesContradictions(t *testing.T) {
 		"type":           {subject, map[string][]string{"ce-type": {"certrecall.revoked.v1"}}, `{}`, "ce-type"},
 		"version":        {subject, map[string][]string{"ce-specversion": {"2.0"}}, `{}`, "ce-specversion"},
 		"source":         {subject, nil, `{"source":"other"}`, "source"},
+		"incident":       {subject, nil, `{"source":"soar","incident":"INC-1"}`, `incident is "INC-1"`},
+		"no incident":    {"certrecall.evt.v1.revoke-failed.soar.INC-1.i", nil, `{"source":"soar"}`, `incident is ""`},
+		"held a number":  {subject, nil, `{"held":{"limit":1}}`, "held: limit: want a string"},
+		"keys an object": {subject, nil, `{"keys":{}}`, "keys: want an array"},
+		"keys apart":     {subject, nil, `{"keys":[{} {}]}`, "a comma or ]"},
+		"keys cut off":   {subject, nil, `{"keys":[{}`, "a comma or ]"},
+		"key of a text":  {subject, nil, `{"keys":[{"certificate_id":"1"}]}`, "keys: certificate_id: want an integer"},
 		"no JSON":        {subject, nil, `{"source":}`, "byte 10"},
 		"array":          {subject, nil, `[]`, "want an object, found an array"},
 		"empty":          {subject, nil, ``, "ends early"},
@@ -239,5 +260,17 @@ func TestDecodeEventRefusesContradictions(t *testing.T) {
 				t.Errorf("error %v, want one with %q", err, test.want)
 			}
 		})
+	}
+}
+
+// A cancelled event says who cancelled and why, also where that is nothing.
+func TestCancelledEventsAlwaysSayWho(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	e := messages.NewEvent(messages.Command{ID: "i", Source: "soar", Lane: messages.LaneListDuplicates, OrderID: 1}, messages.EventListDuplicatesCancelled, at, at)
+	names := mustNames(t, "certrecall")
+	_, _, body, err := names.EncodeEvent(e)
+	if want := `"cancelled_by":"","cancel_reason":""`; err != nil || !strings.Contains(string(body), want) {
+		t.Errorf("%s (%v), want %s in it", body, err, want)
 	}
 }
