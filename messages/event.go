@@ -37,11 +37,7 @@ func EventNames() []EventName {
 // Final reports whether nothing follows the event. After command-rejected a
 // corrected command may still go on under the same id.
 func (e EventName) Final() bool {
-	switch e {
-	case EventRevokeAccepted, EventRevokeRequested, EventRevokeHeld, EventRevokeOverdue:
-		return false
-	}
-	return e.known()
+	return e.known() && e != EventRevokeAccepted && e != EventRevokeRequested && e != EventRevokeHeld && e != EventRevokeOverdue
 }
 
 // known reports whether the event exists.

@@ -121,7 +121,7 @@ func (p printer) paint(name messages.EventName, s string) string {
 		return text.FgGreen.Sprint(s)
 	case messages.EventRevokeRejected, messages.EventRevokeFailed, messages.EventListDuplicatesFailed, messages.EventCommandRejected:
 		return text.FgRed.Sprint(s)
-	case messages.EventRevokeRequested, messages.EventRevokeOverdue:
+	case messages.EventRevokeRequested, messages.EventRevokeHeld, messages.EventRevokeOverdue:
 		return text.FgYellow.Sprint(s)
 	case messages.EventRevokeAccepted, messages.EventRevokeCancelled, messages.EventListDuplicatesCancelled:
 		return text.Faint.Sprint(s)

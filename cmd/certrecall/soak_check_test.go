@@ -245,7 +245,7 @@ func (e *judge) checkFinal(key string, what *published, final messages.Event) {
 		if !what.cancelled && c.Expires.IsZero() {
 			e.log.violation("%s: %s: %+v", key, final.Name, final.Error)
 		}
-	case messages.EventRevokeAccepted, messages.EventRevokeRequested, messages.EventRevokeOverdue, messages.EventCommandRejected:
+	case messages.EventRevokeAccepted, messages.EventRevokeRequested, messages.EventRevokeHeld, messages.EventRevokeOverdue, messages.EventCommandRejected:
 	}
 }
 
