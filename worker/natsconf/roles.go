@@ -145,6 +145,7 @@ func (g *generator) gateway() role {
 	r.leader(records, g.upper+"_EVENTS")
 	for _, d := range g.site.Gateway.Deliveries {
 		r.consumer(g.upper+"_EVENTS", "gateway-"+d)
+		r.add(records, api+"CONSUMER.PAUSE."+g.upper+"_EVENTS.gateway-"+d) // to switch an endpoint off
 	}
 	return r
 }
