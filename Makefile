@@ -21,7 +21,7 @@ help: ## show this list
 	  /^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: dev
-dev: ## NATS, a simulated DigiCert, a worker and a gateway in one process, with sample commands; state in .dev
+dev: ## NATS, a simulated DigiCert, a worker, a gateway and the console in one process, with sample commands; state in .dev
 	go run ./cmd/certrecall-dev --samples --store-dir .dev
 
 .PHONY: test

@@ -16,6 +16,7 @@ import (
 // devCmd runs everything in one process.
 type devCmd struct {
 	Samples  bool   `name:"samples" help:"Submit a few sample commands."`
+	Incident int    `name:"incident" placeholder:"N" help:"Submit an incident of so many revocations, to look at on the console."`
 	StoreDir string `name:"store-dir" default:".dev" help:"Folder that keeps everything; the next start goes on from it."`
 	Prefix   string `name:"prefix" default:"certrecall" help:"First token of all subjects, and in upper case of all streams and buckets."`
 
@@ -23,6 +24,7 @@ type devCmd struct {
 	NATSPort      uint16 `name:"nats-port" default:"4222" help:"Port of NATS; if it is taken, a free one."`
 	HTTPPort      uint16 `name:"http-port" default:"8080" help:"Port of the worker's /livez, /readyz and /metrics; if it is taken, a free one."`
 	GatewayPort   uint16 `name:"gateway-port" default:"8082" help:"Port of the gateway for HTTP; if it is taken, a free one."`
+	ConsolePort   uint16 `name:"console-port" default:"8081" help:"Port of the console, the web page; if it is taken, a free one."`
 	SimulatorPort uint16 `name:"simulator-port" default:"8090" help:"Port of the simulated DigiCert; if it is taken, a free one."`
 
 	Webhook string `name:"webhook" placeholder:"URL" help:"Deliver all events to this address, signed with the printed secret."`
@@ -45,6 +47,7 @@ func (devCmd) Help() string {
 
 Examples:
   certrecall-dev --samples
+  certrecall-dev --incident 300
   certrecall-dev --auto-decide 0s --protected-orders protected.txt`
 }
 
@@ -65,12 +68,15 @@ func (c *devCmd) check() (messages.Names, budget.Limits, error) {
 	if err != nil {
 		problems = append(problems, "--rate-limit: "+err.Error())
 	}
+	if c.Incident < 0 || c.Incident > maxIncident {
+		problems = append(problems, fmt.Sprintf("--incident: %d: set a number up to %d", c.Incident, maxIncident))
+	}
 	if c.ApprovalPoll < time.Second || c.ApprovalPoll > time.Hour {
 		problems = append(problems, fmt.Sprintf("--approval-poll: %s: set a duration from 1s to 1h", c.ApprovalPoll))
 	}
 	switch {
-	case c.Real && c.Samples:
-		problems = append(problems, "--samples: not with --real-digicert: they would revoke real orders")
+	case c.Real && (c.Samples || c.Incident > 0):
+		problems = append(problems, "--samples, --incident: not with --real-digicert: they would revoke real orders")
 	case c.Real && c.KeyFile == "":
 		problems = append(problems, "--real-digicert: needs --digicert-api-key-file; DIGICERT_API_KEY is not looked at")
 	case !c.Real && c.KeyFile != "":

@@ -11,7 +11,9 @@ import (
 )
 
 // introduce says what runs where, and how to publish more.
-func (s *site) introduce(health net.Addr, door door) {
+func (s *site) introduce(console, health net.Addr, door door) {
+	page := "http://" + dialable(console)
+	fmt.Fprintf(s.p.stdout, "Open %s/ in a browser%s\n\n", page, s.moved(s.ConsolePort, page))
 	w := tabwriter.NewWriter(s.p.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "NATS\t%s\tJetStream in %s, every write synced%s\n", s.natsURL, s.store.nats(), s.moved(s.NATSPort, s.natsURL))
 	if s.Real {

@@ -18,7 +18,7 @@ var version = "dev"
 
 // cli is the command line: one field a subcommand.
 type cli struct {
-	Dev       devCmd       `cmd:"" default:"withargs" help:"NATS, a simulated DigiCert, a worker and a gateway in one process (the default)."`
+	Dev       devCmd       `cmd:"" default:"withargs" help:"NATS, a simulated DigiCert, a worker, a gateway and the console in one process (the default)."`
 	Simulator simulatorCmd `cmd:"" help:"The simulated DigiCert alone."`
 	Bench     benchCmd     `cmd:"" help:"Measure throughput, latency, the fleet's budget and memory, beside a bare loop."`
 

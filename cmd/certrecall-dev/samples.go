@@ -38,6 +38,38 @@ func samples(start time.Time) []sample {
 	}
 }
 
+// maxIncident bounds --incident: larger ones are for the benchmark.
+const maxIncident = 10_000
+
+// incident is one of n revocations and what goes wrong in one: every tenth order
+// waits for an administrator who says no (see digicertsim), some are urgent, some
+// only plan, and a few messages are mistakes.
+func incident(start time.Time, n int) []sample {
+	name := "INC-" + start.Format("20060102-150405")
+	order := (start.Unix()-1_700_000_000)*10 + 1000
+	all := make([]sample, 0, n)
+	for i := range n {
+		body := map[string]any{
+			"id": fmt.Sprintf("%s-%05d", name, i+1), "order_id": order + int64(i), "incident": name, "comments": "the key of the load balancer leaked",
+			"revocation_reason": "keyCompromise", "requested_by": "ada", "deadline": start.Add(24 * time.Hour).UTC().Format(time.RFC3339),
+		}
+		lane := messages.LaneRevoke
+		switch {
+		case i%50 == 7:
+			body["coments"] = "a misspelt field is never ignored"
+		case i%25 == 3:
+			body["dry_run"] = true
+		case i%20 == 5:
+			body["order_id"] = digicertsim.UnknownOrders + int64(i)
+		case i%3 == 0:
+			body["skip_approval"] = true
+			lane = messages.LaneRevokeUrgent
+		}
+		all = append(all, sample{lane, body})
+	}
+	return all
+}
+
 // submit publishes the samples and waits until the stream has each.
 func submit(ctx context.Context, js jetstream.JetStream, names messages.Names, all []sample) error {
 	for _, s := range all {

@@ -62,11 +62,20 @@ func (s *site) work(ctx context.Context, js jetstream.JetStream, crew *crew) err
 	if err != nil {
 		return err
 	}
-	s.introduce(health.Addr(), door)
+	page, err := s.openConsole(ctx, crew)
+	if err != nil {
+		return err
+	}
+	s.introduce(page, health.Addr(), door)
 	crew.goes(func(ctx context.Context) error { return serve(ctx, health, w.Handler()) })
 	crew.goes(func(ctx context.Context) error { return newPrinter(s.p.stdout, s.names).follow(ctx, js, s.seen) })
 	if s.Samples {
 		if err := submit(ctx, js, s.names, samples(s.start)); err != nil {
+			return err
+		}
+	}
+	if s.Incident > 0 {
+		if err := submit(ctx, js, s.names, incident(s.start, s.Incident)); err != nil {
 			return err
 		}
 	}

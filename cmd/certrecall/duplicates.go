@@ -127,7 +127,7 @@ func listingRows(l status.Listing) [][]string {
 			approval, l.Product, moment(l.At), l.Incident, l.Source, l.ID,
 		}
 		for i := range cells {
-			cells[i] = inert(cells[i])
+			cells[i] = status.Inert(cells[i])
 		}
 		rows = append(rows, cells)
 	}
@@ -159,4 +159,19 @@ func listingSection(tag string, l status.Listing) section {
 	}
 	s.note("as of %s", l.At.UTC().Format(time.RFC3339))
 	return s
+}
+
+func id(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+// moment writes a time, in UTC, as spreadsheets read it.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format("2006-01-02 15:04:05.000")
 }

@@ -34,7 +34,7 @@ func TestEvidenceTellsWhoWhyWhenAndDigiCertsWords(t *testing.T) {
 		},
 	}
 	var out bytes.Buffer
-	if err := writeEvidence(&out, slices.Values(rows)); err != nil {
+	if err := status.WriteEvidence(&out, slices.Values(rows), "certrecall "+thisBuild().Version); err != nil {
 		t.Fatal(err)
 	}
 	checkSum(t, out.String())
@@ -90,7 +90,7 @@ func TestNoCellOfTheEvidenceBeginsAFormula(t *testing.T) {
 		text := begin + "1+1"
 		row := status.Row{ID: "x", Comments: text, RequestedBy: text, Status: text, Decision: status.Decision{By: text, Comment: text}}
 		var out bytes.Buffer
-		if err := writeEvidence(&out, slices.Values([]status.Row{row})); err != nil {
+		if err := status.WriteEvidence(&out, slices.Values([]status.Row{row}), "certrecall test"); err != nil {
 			t.Fatal(err)
 		}
 		records, err := csv.NewReader(&out).ReadAll()

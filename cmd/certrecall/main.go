@@ -35,6 +35,7 @@ type cli struct {
 	Policy     policyCmd     `cmd:"" help:"Try a policy file."`
 	Pause      pauseCmd      `cmd:"" help:"Stop revocations, listings or both, in every worker."`
 	Resume     resumeCmd     `cmd:"" help:"End a pause."`
+	Console    consoleCmd    `cmd:"" help:"Show where things stand on a web page, and act from there."`
 	Gateway    gatewayCmd    `cmd:"" help:"Take commands over HTTP, and deliver events as webhooks."`
 	Deliveries deliveriesCmd `cmd:"" help:"Look at the deliveries of the gateway, switch one on again, or send its events once more."`
 	NATSConf   natsConfCmd   `cmd:"" name:"nats-conf" help:"Write the configuration of a NATS server from a list of systems and people."`

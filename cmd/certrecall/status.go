@@ -122,7 +122,7 @@ func (c *statusCmd) Run(ctx context.Context, p *process) error {
 		return err
 	}
 	if c.CSV {
-		return writeEvidence(p.stdout, view.Each(r.Now()))
+		return status.WriteEvidence(p.stdout, view.Each(r.Now()), "certrecall "+thisBuild().Version)
 	}
 	fleet, err := r.Fleet(ctx, limits)
 	if err != nil {

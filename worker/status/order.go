@@ -98,3 +98,8 @@ func namesOf(rec ledger.Record, waiting []parkedCommand, queue *View) []messages
 	}
 	return slices.SortedFunc(maps.Keys(all), func(a, b messages.CommandName) int { return strings.Compare(a.String(), b.String()) })
 }
+
+// Record is what the ledger knows of an order; revision 0 is nothing.
+func (r *Reader) Record(ctx context.Context, order int64) (ledger.Entry, error) {
+	return r.ledger.Load(ctx, order)
+}
