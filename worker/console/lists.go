@@ -11,6 +11,7 @@ import (
 
 	"certrecall/messages"
 	"certrecall/worker/deadletters"
+	"certrecall/worker/policy"
 	"certrecall/worker/statements"
 	"certrecall/worker/status"
 )
@@ -164,7 +165,8 @@ type waitingPage struct {
 	Pages    int          `json:"pages"`
 	Now      time.Time    `json:"-"`
 
-	Groups []heldGroup `json:"held_for,omitempty"`
+	Groups     []heldGroup        `json:"held_for,omitempty"`
+	Allowances []policy.Allowance `json:"allowances,omitempty"`
 }
 
 // heldGroup is what one allowance would release.
@@ -241,6 +243,11 @@ func (c *Console) held(q *request) error {
 		return err
 	}
 	p.Groups = heldGroups(rows)
+	said, err := statements.List(q.Context(), r.Stores().Control, "op.*.allow.>", true)
+	if err != nil {
+		return err
+	}
+	p.Allowances = policy.Allowances(said, c.cfg.SecondOperatorAbove, q.now)
 	return q.show(answer{template: "held", title: "Held by the policy", live: true, data: p})
 }
 
