@@ -76,13 +76,17 @@ func (w *Worker) guarded(d *delivery) (v verdict) {
 	}()
 	suspicion, err := w.poison.begin(d.ctx, d)
 	if err != nil {
-		return giveBack(time.Second, err)
+		delay := time.Second
+		if errors.Is(err, errNotAlone) {
+			delay = w.poison.pause()
+		}
+		return verdict{do: again, delay: delay, outcome: outcomeReturned, err: err, unended: true}
 	}
 	defer suspicion.release()
 	if suspicion.unread {
 		return w.rejectUnread(d)
 	}
-	return w.carry(d, suspicion)
+	return w.poison.unended(d.ctx, d, suspicion, w.carry(d, suspicion))
 }
 
 // rejectUnread answers a message that nobody can look into and live: only its
@@ -121,6 +125,8 @@ func (w *Worker) carry(d *delivery, s suspicion) verdict {
 	defer cancel(nil)
 	stop := context.AfterFunc(w.pulling, func() { cancel(context.Cause(w.pulling)) })
 	defer stop()
+	stopWaiting := context.AfterFunc(s.leave, func() { cancel(context.Cause(s.leave)) })
+	defer stopWaiting()
 	j.wait = wait
 	if cmd.Action() == messages.ActionListDuplicates {
 		return w.list(d.ctx, d, j)

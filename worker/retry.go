@@ -76,7 +76,11 @@ func (w *Worker) tryLater(j *job, err error) verdict {
 		return giveBack(time.Second, err)
 	}
 	if j.wait.Err() != nil {
-		return giveBack(0, errors.Join(context.Cause(j.wait), err))
+		delay := time.Duration(0)
+		if errors.Is(context.Cause(j.wait), errMakeWay) {
+			delay = retryPause(j.deliveries) // this worker takes nothing before
+		}
+		return giveBack(delay, errors.Join(context.Cause(j.wait), err))
 	}
 	return retryIn(w.backoffDelay(2), err)
 }
