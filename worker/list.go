@@ -56,6 +56,9 @@ func (w *Worker) readOnly(ctx context.Context, d *delivery, j *job, read func(co
 	if e, stop := w.stoppedReading(j); stop {
 		return w.conclude(ctx, d, j, e, tries)
 	}
+	if tries.Spent >= w.cfg.RetryMaxElapsed {
+		return w.conclude(ctx, d, j, w.failure(j, messages.ErrorGaveUp, gaveUpReading), tries)
+	}
 	if tries.First.IsZero() {
 		tries.First = w.clock.Now()
 	}
@@ -66,8 +69,16 @@ func (w *Worker) readOnly(ctx context.Context, d *delivery, j *job, read func(co
 	if err != nil {
 		return w.readingFailed(ctx, d, j, tries, err)
 	}
-	return w.conclude(ctx, d, j, e, tries)
+	v := w.conclude(ctx, d, j, e, tries)
+	if v.do == again && v.outcome == outcomeRetry {
+		// Each try reads the whole list anew, so one that cannot be stored costs as
+		// one that cannot be read.
+		return w.inVain(ctx, d, j, tries, v.err)
+	}
+	return v
 }
+
+const gaveUpReading = "tried for the whole retry budget"
 
 // conclude says the final event of a command that only reads.
 func (w *Worker) conclude(ctx context.Context, d *delivery, j *job, e messages.Event, tries ledger.Note) verdict {
@@ -151,7 +162,6 @@ func (w *Worker) readingFailed(ctx context.Context, d *delivery, j *job, tries l
 	if !ok {
 		return w.tryLater(j, err)
 	}
-	now := w.clock.Now()
 	switch {
 	case orderMissing(failure):
 		return w.conclude(ctx, d, j, w.refused(j, failure, messages.ErrorOrderNotFound), tries)
@@ -169,16 +179,24 @@ func (w *Worker) readingFailed(ctx context.Context, d *delivery, j *job, tries l
 			return w.conclude(ctx, d, j, w.refused(j, failure, messages.ErrorRefused), tries)
 		}
 	}
+	return w.inVain(ctx, d, j, tries, err)
+}
+
+// inVain takes note of a try that came to nothing, and ends the command where
+// the retry budget is spent by it.
+func (w *Worker) inVain(ctx context.Context, d *delivery, j *job, tries ledger.Note, err error) verdict {
+	now := w.clock.Now()
 	tries.Spent += w.spent(tries, j.kind, now)
 	tries.Attempts = j.attempts
 	tries.Failures++
 	delay := w.backoffDelay(tries.Failures)
 	tries.Last, tries.NotBefore = now, now.Add(delay)
+	storeErr := w.ledger.SetTries(ctx, j.cmd.Name(), tries)
 	if tries.Spent >= w.cfg.RetryMaxElapsed {
-		return w.conclude(ctx, d, j, w.failure(j, messages.ErrorGaveUp, "tried for the whole retry budget; the last failure: "+err.Error()), tries)
+		return w.conclude(ctx, d, j, w.failure(j, messages.ErrorGaveUp, gaveUpReading+"; the last failure: "+err.Error()), tries)
 	}
-	if err := w.ledger.SetTries(ctx, j.cmd.Name(), tries); err != nil {
-		return w.tryLater(j, err)
+	if storeErr != nil {
+		return w.tryLater(j, errors.Join(storeErr, err))
 	}
 	return retryIn(delay, err)
 }
@@ -203,8 +221,10 @@ func (w *Worker) offload(ctx context.Context, e *messages.Event) error {
 		Name: name, Description: "certificates of " + string(e.Name), Metadata: map[string]string{"content-type": "application/json"},
 	}, bytes.NewReader(e.Certificates))
 	if err != nil {
+		err = w.noRoom("bucket "+w.cfg.Names.ResultsBucket(), err)
 		return fmt.Errorf("storing a list of %d bytes in the object bucket: %w", len(e.Certificates), err)
 	}
+	w.hasRoom("bucket " + w.cfg.Names.ResultsBucket())
 	e.CertificatesObject = &messages.ObjectRef{
 		Bucket: w.cfg.Names.ResultsBucket(), Name: name, Size: int64(info.Size), Digest: "SHA-256=" + base64.URLEncoding.EncodeToString(sum[:]),
 	}

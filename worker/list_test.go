@@ -16,14 +16,7 @@ import (
 // A list that no message can hold goes to the object bucket, byte for byte.
 func TestLargeListGoesToTheObjectBucket(t *testing.T) {
 	inWorld(t, digicertsim.Options{}, func(t *testing.T, w *world) {
-		var certificates []string
-		for i := range 4000 {
-			certificates = append(certificates, fmt.Sprintf(`{"id": %d, "thumbprint":"%040d", "status":"approved", "unknown <field>":"%s"}`, i+1, i, strings.Repeat("é", 100)))
-		}
-		list := "[" + strings.Join(certificates, " ,\n") + "]"
-		if err := w.sim.AddOrder(digicertsim.Order{ID: 4711, DuplicatesBody: `{"certificates": ` + list + `}`}); err != nil {
-			t.Fatal(err)
-		}
+		list := w.largeList(4711)
 		w.start()
 		w.publish(messages.LaneListDuplicates, "cli", fields{"id": "l", "order_id": 4711, "show_archived": true})
 		e := w.waitFor("cli", "l", messages.EventDuplicatesListed, time.Minute)
@@ -48,6 +41,20 @@ func TestLargeListGoesToTheObjectBucket(t *testing.T) {
 		}
 		w.quiet()
 	})
+}
+
+// largeList gives the order more duplicates than one message can hold.
+func (w *world) largeList(order int64) string {
+	w.t.Helper()
+	var certificates []string
+	for i := range 4000 {
+		certificates = append(certificates, fmt.Sprintf(`{"id": %d, "thumbprint":"%040d", "status":"approved", "unknown <field>":"%s"}`, i+1, i, strings.Repeat("é", 100)))
+	}
+	list := "[" + strings.Join(certificates, " ,\n") + "]"
+	if err := w.sim.AddOrder(digicertsim.Order{ID: order, DuplicatesBody: `{"certificates": ` + list + `}`}); err != nil {
+		w.t.Fatal(err)
+	}
+	return list
 }
 
 func TestEmptyAndMissingLists(t *testing.T) {

@@ -80,6 +80,7 @@ func (w *Worker) say(ctx context.Context, j *job, e messages.Event) error {
 		err := w.publish(ctx, &nats.Msg{Subject: subject, Header: header, Data: body},
 			jetstream.WithExpectLastSequenceForSubject(j.chain.last, filter), &j.chain.last)
 		if err == nil {
+			w.hasRoom("stream " + w.cfg.Names.EventsStream())
 			j.chain.name, j.chain.digest = e.Name, e.Digest
 			w.noteEnd(e)
 			return nil
@@ -95,6 +96,7 @@ func (w *Worker) say(ctx context.Context, j *job, e messages.Event) error {
 			}
 		}
 		w.metrics.storeFailed(storeEvents)
+		err = w.noRoom("stream "+w.cfg.Names.EventsStream(), err)
 		if time.Since(began) > sayPatience {
 			return fmt.Errorf("%s does not take %s of %s: %w", w.cfg.Names.EventsStream(), e.Name, j.key, err)
 		}

@@ -26,6 +26,7 @@ func (w *Worker) watchQueues(ctx context.Context) {
 		w.health.beat()
 		w.lookAtHands()
 		w.lookAtStores(ctx)
+		w.lookAtRooms()
 		if err := w.lookAtQueues(ctx); err != nil && ctx.Err() == nil {
 			w.log.Debug("what waits could not be read", zap.Error(err))
 		}

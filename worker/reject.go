@@ -19,7 +19,7 @@ import (
 func (w *Worker) reject(ctx context.Context, d *delivery, cmd messages.Command, problem messages.Error, mayBind bool) verdict {
 	said, free, err := w.rejectedBefore(ctx, d, cmd, mayBind)
 	if err != nil {
-		return retryIn(w.backoffDelay(2), err)
+		return w.storeLater(d.deliveries, err)
 	}
 	if said {
 		return concluded(messages.EventCommandRejected)
@@ -34,7 +34,7 @@ func (w *Worker) reject(ctx context.Context, d *delivery, cmd messages.Command, 
 	}
 	l := letter{d.lane, sourceToken(d.msg.Subject()), cmd.Incident, d.msg.Headers(), d.msg.Data(), d.origin, d.sequence, d.deliveries, d.received}
 	if err := w.bury(ctx, l, problem, w.cfg.Names.EventSubject(e.Name, e.Command())); err != nil {
-		return retryIn(w.backoffDelay(2), err)
+		return w.storeLater(d.deliveries, err)
 	}
 	err = w.sayRejected(ctx, e)
 	if free && (errors.Is(err, errAnswered) || errors.Is(err, errConflict)) {
@@ -43,7 +43,7 @@ func (w *Worker) reject(ctx context.Context, d *delivery, cmd messages.Command, 
 		err = w.sayRejected(ctx, e)
 	}
 	if err != nil && !errors.Is(err, errAnswered) {
-		return retryIn(w.backoffDelay(2), err)
+		return w.storeLater(d.deliveries, err)
 	}
 	return concluded(messages.EventCommandRejected)
 }

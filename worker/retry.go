@@ -11,6 +11,7 @@ import (
 	"certrecall/client"
 	"certrecall/worker/gate"
 	"certrecall/worker/ledger"
+	"certrecall/worker/streams/kv"
 )
 
 // errGate ends a step because a gate is closed: the command goes back to the
@@ -81,6 +82,14 @@ func (w *Worker) tryLater(j *job, err error) verdict {
 			delay = retryPause(j.deliveries) // this worker takes nothing before
 		}
 		return giveBack(delay, errors.Join(context.Cause(j.wait), err))
+	}
+	return w.storeLater(j.deliveries, err)
+}
+
+// storeLater is the verdict of a write to NATS that came to nothing.
+func (w *Worker) storeLater(deliveries uint64, err error) verdict {
+	if err = w.noRoom("bucket "+w.cfg.Names.OrdersBucket(), err); errors.Is(err, kv.ErrNoRoom) {
+		return retryIn(w.roomPause(deliveries), err)
 	}
 	return retryIn(w.backoffDelay(2), err)
 }

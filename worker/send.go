@@ -104,6 +104,7 @@ func (w *Worker) begin(ctx context.Context, j *job, e ledger.Entry, owner string
 		}
 		next, err := w.ledger.Swap(ctx, e)
 		if err == nil {
+			w.hasRoom("bucket " + w.cfg.Names.OrdersBucket())
 			return next, how, nil
 		}
 		problem = err

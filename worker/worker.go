@@ -59,6 +59,7 @@ type Worker struct {
 	pulling context.Context
 
 	health health
+	rooms  rooms
 	hands  hands
 	// silentStores counts the looks that a store left unanswered, by stream; of
 	// the one goroutine that looks.
