@@ -85,9 +85,16 @@
 // still while a machine is suspended, the other may be set back. Time-outs and
 // the deadline of a delivery: the monotonic clock; a connection that comes after
 // the time-out by either clock is not used. Assumed is that servers keep their
-// clocks together (NTP), and that a machine which was paused as a whole, its
-// clocks with it, is noticed by nobody before the next sample: the worst then is
-// the frozen process of the package ledger.
+// clocks together (NTP). A step of the server's time by more than two seconds
+// against the monotonic clock, as a leader with another clock makes one, closes
+// the gate clock: whoever sees it takes no lease and begins no PUT until all
+// others have seen it and every lease from before has run out on the monotonic
+// clock (StepKnown + CallTimeout + LeaseSlack, 95 s by default). Not covered are
+// a worker that starts within that time, which has no time to compare with, and
+// call time-outs that differ within a fleet. After a step back what was dated
+// before it waits for as long as it was set back. A machine that was paused as a
+// whole, its clocks with it, is noticed by nobody before the next sample: the
+// worst then is the frozen process of the package ledger.
 //
 // # Poison
 //

@@ -20,6 +20,7 @@ import (
 	"certrecall/client/digicertsim"
 	"certrecall/messages"
 	"certrecall/worker/natstest"
+	"certrecall/worker/streams"
 )
 
 const testKey = "made-up-key-of-an-administrator"
@@ -37,6 +38,7 @@ type world struct {
 	log   bool
 	// policy is the file that every worker follows; "" is none.
 	policy string
+	clock func(jetstream.JetStream) *streams.Clock // of the workers that start; nil = their own
 }
 
 // inWorld runs a test in a bubble. Orders 1 to 9,000 exist at the simulator.
@@ -99,6 +101,9 @@ func (w *world) startOn(nc *nats.Conn, hook func(step), tweak ...func(*Config)) 
 		w.t.Fatal(err)
 	}
 	worker.hook = hook
+	if w.clock != nil {
+		worker.clock = w.clock(worker.js)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- worker.Run(ctx) }()

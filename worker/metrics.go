@@ -171,6 +171,7 @@ func (m *metrics) fill() {
 	for _, kind := range []gate.Kind{gate.Revocations, gate.Listings, gate.Both} {
 		m.gateClosed.WithLabelValues(string(gate.NotPermitted), kindLabel(kind))
 	}
+	m.gateClosed.WithLabelValues(string(gate.Clock), string(gate.Revocations))
 	for _, name := range []gate.Name{gate.NotBefore, gate.Circuit, gate.KeyRefused} {
 		m.gateClosed.WithLabelValues(string(name), "all")
 	}

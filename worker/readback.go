@@ -18,12 +18,18 @@ import (
 // success, and before a new beginning. A verdict ends the command's turn.
 func (w *Worker) readBack(ctx context.Context, j *job, e ledger.Entry) (ledger.Entry, *verdict) {
 	owner, leased := rand.Text(), false
+	var held error
 	e, err := w.ledger.Update(ctx, e, func(r *ledger.Record) bool {
-		leased = r.TakeLease(owner, w.clock.Now(), w.cfg.CallTimeout+ledger.LeaseSlack)
+		var now time.Time
+		if now, held = w.leaseTime(); held != nil {
+			leased = false
+			return false
+		}
+		leased = r.TakeLease(owner, now, w.cfg.CallTimeout+ledger.LeaseSlack)
 		return leased
 	})
-	if err != nil {
-		return e, new(w.tryLater(j, err))
+	if err != nil || held != nil {
+		return e, new(w.tryLater(j, errors.Join(err, held)))
 	}
 	if !leased {
 		return e, nil

@@ -196,7 +196,7 @@ func (w *Worker) stopped(j *job, a ledger.Answer) (ledger.Outcome, bool) {
 }
 
 func (w *Worker) expired(c messages.Command) bool {
-	return !c.Expires.IsZero() && !w.clock.Now().Before(c.Expires)
+	return !c.Expires.IsZero() && w.surelyPast(c.Expires)
 }
 
 // end writes the outcome down in the order's record before it is said, so that

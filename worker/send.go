@@ -95,7 +95,15 @@ func (w *Worker) begin(ctx context.Context, j *job, e ledger.Entry, owner string
 		if try > 0 && !sleep(ctx, rand2.N(beginPause<<try)) {
 			break
 		}
-		if !e.Begin(j.claimant, owner, w.clock.Now(), w.cfg.CallTimeout) {
+		now, err := w.leaseTime()
+		if err != nil {
+			if try == 0 {
+				return e, notBegun, err // nothing was offered that would have to be taken back
+			}
+			problem = err
+			break
+		}
+		if !e.Begin(j.claimant, owner, now, w.cfg.CallTimeout) {
 			return e, notBegun, nil
 		}
 		how := begunAgain
@@ -109,11 +117,11 @@ func (w *Worker) begin(ctx context.Context, j *job, e ledger.Entry, owner string
 		}
 		problem = err
 		lost := errors.Is(err, ledger.ErrLost)
-		now, err := w.ledger.Load(ctx, j.cmd.OrderID)
+		stored, err := w.ledger.Load(ctx, j.cmd.OrderID)
 		if err != nil {
 			return e, notBegun, err
 		}
-		e = now
+		e = stored
 		if lost && (e.Lease == nil || e.Lease.Owner != owner) {
 			return e, notBegun, nil
 		}

@@ -221,6 +221,7 @@ func (w *Worker) tryOpen(ctx context.Context) error {
 		Control: stores.Control, Conn: w.cfg.Conn, Probe: w.probe, ProbeFirst: true, KeyChanged: w.cfg.KeyChanged, Now: w.clock.Now,
 		NotBefore: w.budget.NotBefore, NotBeforeChanged: w.budget.NotBeforeChanged(), Changed: w.gateChanged,
 		Allowed: w.allowed,
+		ClockHold: w.clockHold, ClockHoldChanged: w.clock.Stepped(),
 	})
 	w.admission = policy.NewJudge(policy.Config{
 		JS: w.js, Names: w.cfg.Names, Policy: w.policy.Policy, Said: w.gates.AllowSaid, Allowed: w.gates.AllowThings, Now: w.clock.Now,

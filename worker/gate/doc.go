@@ -30,6 +30,8 @@
 //     key or its account, not of the orders. It opens on trial after 30 s, then
 //     twice as long each time up to 5 min, and at once when the key changes; the
 //     next refusal closes it again, and a success ends it.
+//   - [Clock]: the clock by which leases are judged has stepped; for revocations,
+//     until whoever followed another time has ended (see Config.ClockHold).
 //
 // Circuit and key share one probe, so that there is never more than one under
 // way; what it told one worker will do for all. Commands stay in their stream while a gate is closed and burn nothing.

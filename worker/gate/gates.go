@@ -34,10 +34,12 @@ const (
 	KeyRefused Name = "key-refused"
 	// NotPermitted is a key that DigiCert takes, and refuses nearly everything.
 	NotPermitted Name = "not-permitted"
+	// Clock is a step of the clock by which leases are judged.
+	Clock Name = "clock"
 )
 
 // Names lists every gate.
-func Names() []Name { return []Name{Paused, NotBefore, Circuit, KeyRefused, NotPermitted} }
+func Names() []Name { return []Name{Paused, NotBefore, Circuit, KeyRefused, NotPermitted, Clock} }
 
 // Reason says why a gate is closed.
 type Reason struct {
@@ -71,6 +73,11 @@ type Config struct {
 	NotBefore func() time.Time
 	// NotBeforeChanged carries a value after NotBefore changed; nil = never.
 	NotBeforeChanged <-chan struct{}
+	// ClockHold is the local time before which no revocation may begin because the
+	// clock of leases has stepped, and what happened; nil or zero = none.
+	ClockHold func() (until time.Time, detail string)
+	// ClockHoldChanged carries a value after ClockHold changed; nil = never.
+	ClockHoldChanged <-chan struct{}
 	// Changed is called once when a gate closes and once when it opens, in this
 	// order. It must be quick, and may read the gates but not Report or Judge.
 	Changed func(r Reason, closed bool)
@@ -139,7 +146,8 @@ func (g *Gates) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { g.watch(ctx) })
 	wg.Go(func() { g.keepProbing(ctx) })
-	wg.Go(func() { g.followNotBefore(ctx) })
+	wg.Go(func() { g.follow(ctx, g.notBefore, g.cfg.NotBeforeChanged) })
+	wg.Go(func() { g.follow(ctx, g.clockHold, g.cfg.ClockHoldChanged) })
 	wg.Go(func() { g.followTrials(ctx) })
 	wg.Wait()
 	return nil
@@ -159,7 +167,8 @@ func (g *Gates) Wait(ctx context.Context, k Kind) error {
 		}
 		select {
 		case <-opened:
-		case <-g.notBeforeOver():
+		case <-over(g.notBefore):
+		case <-over(g.clockHold):
 		case <-ctx.Done():
 			return fmt.Errorf("waiting for the gate %s: %w", reason.Gate, context.Cause(ctx))
 		}
@@ -179,24 +188,28 @@ func (g *Gates) Closed(k Kind) (Reason, bool) {
 
 // Reasons lists why anything is held back, what an operator did first.
 func (g *Gates) Reasons() []Reason {
-	until, throttled := g.notBefore()
+	var passing []Reason // asked anew, since they pass and come by themselves
+	for _, look := range []look{g.notBefore, g.clockHold} {
+		if r, _, closed := look(); closed {
+			passing = append(passing, r)
+		}
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.pending) == 0 && len(g.closed) == 0 && !throttled {
+	if len(g.pending) == 0 && len(g.closed) == 0 && len(passing) == 0 {
 		return nil
 	}
 	all := slices.Collect(maps.Values(g.pending))
 	for id, r := range g.closed {
-		if id.name != NotBefore {
+		if id.name != NotBefore && id.name != Clock {
 			all = append(all, r)
 		}
 	}
-	if throttled { // asked anew, since it passes and comes by itself
-		since := g.clock()
-		if r, ok := g.closed[gateID{NotBefore, Both}]; ok {
-			since = r.Since
+	for _, r := range passing {
+		if known, ok := g.closed[gateID{r.Gate, r.Kind}]; ok {
+			r.Since = known.Since
 		}
-		all = append(all, notBeforeReason(since, until))
+		all = append(all, r)
 	}
 	order := Names()
 	slices.SortFunc(all, func(a, b Reason) int {

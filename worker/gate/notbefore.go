@@ -5,43 +5,53 @@ import (
 	"time"
 )
 
-// notBefore gives the time before which no call may begin, and whether that is
-// still to come.
-func (g *Gates) notBefore() (time.Time, bool) {
+// look asks a gate that passes by itself: until when, on the local clock, and
+// whether that is still to come.
+type look func() (r Reason, until time.Time, closed bool)
+
+// notBefore is the time before which no call may begin.
+func (g *Gates) notBefore() (Reason, time.Time, bool) {
+	r := Reason{Gate: NotBefore, Since: g.clock()}
 	if g.cfg.NotBefore == nil {
-		return time.Time{}, false
+		return r, time.Time{}, false
 	}
 	until := g.cfg.NotBefore()
-	return until, until.After(time.Now())
+	r.Detail = "DigiCert answered 429 to the key: no call before " + until.UTC().Format(time.RFC3339)
+	return r, until, until.After(time.Now())
 }
 
-func notBeforeReason(since, until time.Time) Reason {
-	return Reason{Gate: NotBefore, Since: since, Detail: "DigiCert answered 429 to the key: no call before " + until.UTC().Format(time.RFC3339)}
+// clockHold is the time before which no lease is judged by the clock.
+func (g *Gates) clockHold() (Reason, time.Time, bool) {
+	r := Reason{Gate: Clock, Kind: Revocations, Since: g.clock()}
+	if g.cfg.ClockHold == nil {
+		return r, time.Time{}, false
+	}
+	until, detail := g.cfg.ClockHold()
+	r.Detail = detail
+	return r, until, until.After(time.Now())
 }
 
-// notBeforeOver gives a channel that tells when the present not-before is over;
-// nil if there is none.
-func (g *Gates) notBeforeOver() <-chan time.Time {
-	until, throttled := g.notBefore()
-	if !throttled {
+// over gives a channel that tells when what holds now has passed; nil if nothing does.
+func over(l look) <-chan time.Time {
+	_, until, closed := l()
+	if !closed {
 		return nil
 	}
 	return time.After(time.Until(until))
 }
 
-// followNotBefore keeps the gate in step with the not-before, for Changed and
-// ClosedFor. Whoever asks whether the gate is closed asks the not-before itself.
-func (g *Gates) followNotBefore(ctx context.Context) {
-	changed := g.cfg.NotBeforeChanged
+// follow keeps the gate in step with what passes by itself, for Changed and
+// ClosedFor. Whoever asks whether the gate is closed asks that itself.
+func (g *Gates) follow(ctx context.Context, l look, changed <-chan struct{}) {
 	for {
 		g.turn.Lock()
-		until, throttled := g.notBefore()
-		g.set(notBeforeReason(g.clock(), until), throttled)
+		r, _, closed := l()
+		g.set(r, closed)
 		g.turn.Unlock()
 		select {
 		case <-ctx.Done():
 			return
-		case <-g.notBeforeOver():
+		case <-over(l):
 		case _, ok := <-changed:
 			if !ok {
 				changed = nil

@@ -21,20 +21,50 @@ const (
 	// drift is how far two clocks may part, as a share of the time since a sample:
 	// generous for quartz, which stays below a tenth of it.
 	drift = 0.001
+
+	// stepped is how far the server's time may be from where the monotonic clock
+	// expects it, beyond what the samples leave open, before that is a step.
+	stepped = 2 * time.Second
+
+	// StepKnown is how long after one of those who follow the same server has
+	// seen its clock step all others have, unless they cannot reach it.
+	StepKnown = resyncEvery + 10*time.Second
 )
 
 // Clock tells the time of the server that leads a stream, so that workers whose
 // own clocks differ agree on leases and budgets. It is the server's time at the
 // last sample plus what has passed since on the local monotonic clock: a jump
 // of the local wall clock changes nothing, and one of the server's is followed
-// at the next sample. Safe for concurrent use.
+// at the next sample. Since others see it sooner or later, nobody's time proves
+// anything about what others do until all have: see [Clock.Step]. Safe for
+// concurrent use.
 type Clock struct {
 	js     jetstream.JetStream
 	stream string
 
+	stepSeen chan struct{}
+
 	mu     sync.Mutex
 	sample sample // zero before the first Sync
+	step   Step
 }
+
+// Step is a jump of the server's time against the monotonic clock.
+type Step struct {
+	By   time.Duration // negative = it was set back
+	Seen time.Time     // local clock; zero = there was none
+}
+
+// Step gives the latest one. Whoever was told a time from behind it by Now is
+// told of it.
+func (c *Clock) Step() Step {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.step
+}
+
+// Stepped carries a value after the server's clock has stepped.
+func (c *Clock) Stepped() <-chan struct{} { return c.stepSeen }
 
 // sample is one reading of the server's clock.
 type sample struct {
@@ -48,7 +78,7 @@ func (s sample) at(local time.Time) time.Time { return s.server.Add(local.Sub(s.
 // NewClock makes a clock that follows the server leading the stream. Before the
 // first Sync it tells the local time.
 func NewClock(js jetstream.JetStream, stream string) *Clock {
-	return &Clock{js: js, stream: stream}
+	return &Clock{js: js, stream: stream, stepSeen: make(chan struct{}, 1)}
 }
 
 // Now gives the server's time, in UTC.
@@ -82,8 +112,32 @@ func (c *Clock) Sync(ctx context.Context) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if by := jump(c.sample, s); by != 0 {
+		c.step = Step{By: by, Seen: s.local}
+		select {
+		case c.stepSeen <- struct{}{}:
+		default:
+		}
+	}
 	c.sample = better(c.sample, s)
 	return nil
+}
+
+// jump is how far the server's clock has stepped between two samples; 0 = not.
+func jump(before, now sample) time.Duration {
+	if before.local.IsZero() {
+		return 0
+	}
+	by := now.server.Sub(before.at(now.local))
+	if by.Abs() <= stepped+before.blur(now.local)+now.within {
+		return 0
+	}
+	return by
+}
+
+// blur is how far off the sample's time can be by now.
+func (s sample) blur(local time.Time) time.Duration {
+	return s.within + time.Duration(drift*float64(local.Sub(s.local)))
 }
 
 // better keeps the old sample where the new one, blurred by a slow round trip,
@@ -92,7 +146,7 @@ func better(before, now sample) sample {
 	if before.local.IsZero() {
 		return now
 	}
-	blur := before.within + time.Duration(drift*float64(now.local.Sub(before.local)))
+	blur := before.blur(now.local)
 	apart := now.server.Sub(before.at(now.local)).Abs()
 	if blur < now.within && apart <= now.within+blur {
 		return before

@@ -120,3 +120,30 @@ func TestOlder(t *testing.T) {
 		}
 	}
 }
+
+func TestJump(t *testing.T) {
+	t.Parallel()
+	local := time.Now()
+	before := sample{local: local, server: local.Add(30 * time.Second), within: time.Millisecond}
+	after := func(d, off, within time.Duration) sample {
+		return sample{local: local.Add(d), server: before.server.Add(d + off), within: within}
+	}
+	for name, c := range map[string]struct {
+		now  sample
+		want time.Duration
+	}{
+		"in step":                       {after(time.Minute, 0, time.Millisecond), 0},
+		"within the bound":              {after(time.Minute, 1900*time.Millisecond, time.Millisecond), 0},
+		"forward":                       {after(time.Minute, 3*time.Second, time.Millisecond), 3 * time.Second},
+		"back":                          {after(time.Minute, -3*time.Second, time.Millisecond), -3 * time.Second},
+		"a slow answer proves nothing":  {after(time.Minute, 3*time.Second, 2*time.Second), 0},
+		"nor does drift of a long time": {after(time.Hour, 4*time.Second, time.Millisecond), 0},
+	} {
+		if got := jump(before, c.now); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+	if got := jump(sample{}, before); got != 0 {
+		t.Errorf("the first sample is a step of %v", got)
+	}
+}
