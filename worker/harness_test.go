@@ -38,7 +38,7 @@ type world struct {
 	log   bool
 	// policy is the file that every worker follows; "" is none.
 	policy string
-	clock func(jetstream.JetStream) *streams.Clock // of the workers that start; nil = their own
+	clock  func(jetstream.JetStream) *streams.Clock // of the workers that start; nil = their own
 }
 
 // inWorld runs a test in a bubble. Orders 1 to 9,000 exist at the simulator.

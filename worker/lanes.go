@@ -59,6 +59,7 @@ func (w *Worker) runLanes(ctx context.Context) {
 			w.health.lanesDown(err)
 		} else {
 			w.health.lanesUp()
+			w.warm(ctx, queued)
 			w.pullFor(ctx, lanes, queued)
 		}
 		for _, l := range lanes {

@@ -53,6 +53,8 @@ type Worker struct {
 	// unknown counts for each source the orders in a row that DigiCert did not know.
 	unknown strangers
 
+	warmed time.Time // when connections were last made in advance; of runLanes
+
 	// calling is the context of PUTs: it ends when the shutdown grace does.
 	calling context.Context
 	// pulling ends when the worker is asked to stop: nothing new begins.
@@ -220,7 +222,7 @@ func (w *Worker) tryOpen(ctx context.Context) error {
 	w.gates = gate.New(gate.Config{
 		Control: stores.Control, Conn: w.cfg.Conn, Probe: w.probe, ProbeFirst: true, KeyChanged: w.cfg.KeyChanged, Now: w.clock.Now,
 		NotBefore: w.budget.NotBefore, NotBeforeChanged: w.budget.NotBeforeChanged(), Changed: w.gateChanged,
-		Allowed: w.allowed,
+		Allowed:   w.allowed,
 		ClockHold: w.clockHold, ClockHoldChanged: w.clock.Stepped(),
 	})
 	w.admission = policy.NewJudge(policy.Config{
