@@ -92,8 +92,8 @@ func (w *Worker) hold(ctx context.Context, j *job, held *messages.Held) verdict 
 }
 
 // Stopped tells whether something ends a held command.
-func (s sweptCommands) Stopped(k ledger.Waiting) bool {
-	j, err := s.w.fromKey(context.Background(), k)
+func (s sweptCommands) Stopped(ctx context.Context, k ledger.Waiting) bool {
+	j, err := s.w.fromKey(ctx, k)
 	if err != nil {
 		return true // Pursue says what is wrong with it
 	}

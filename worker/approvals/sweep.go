@@ -35,7 +35,7 @@ type Commands interface {
 	Pursue(ctx context.Context, w ledger.Waiting) error
 	// Stopped tells whether something ends a held command: it expired, was
 	// cancelled, or its order is protected. It asks nobody.
-	Stopped(w ledger.Waiting) bool
+	Stopped(ctx context.Context, w ledger.Waiting) bool
 	// Overdue says that the deadline of a command has passed.
 	Overdue(ctx context.Context, w ledger.Waiting) error
 	// Ask reads the request of a waiting command into the order's record: who
@@ -128,7 +128,7 @@ func (r *round) settleOne(ctx context.Context, w ledger.Waiting, now time.Time) 
 	case ledger.Finish:
 		return r.cfg.Commands.Pursue(ctx, w)
 	case ledger.Send, ledger.Read, ledger.Identify, ledger.Crowded:
-		if w.Phase == ledger.Parked || w.Phase == ledger.Held && r.cfg.Commands.Stopped(w) {
+		if w.Phase == ledger.Parked || w.Phase == ledger.Held && r.cfg.Commands.Stopped(ctx, w) {
 			problem = r.cfg.Commands.Pursue(ctx, w)
 		}
 	case ledger.Await, ledger.Adopt:

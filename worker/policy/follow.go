@@ -19,8 +19,6 @@ const (
 	// followRetry is the pause before events are read again from the beginning
 	// after following them failed.
 	followRetry = time.Second
-	// openTimeout bounds the making of a consumer.
-	openTimeout = 5 * time.Second
 )
 
 // event is what is read of one event: its headers and its subject say enough.

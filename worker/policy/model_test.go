@@ -37,7 +37,6 @@ type world struct {
 	seq     uint64
 	open    []*claim // judged by nobody yet
 	gone    []*claim // let through, in order
-	late    []*claim // waiting to be said held
 	order   map[string][]uint64
 }
 

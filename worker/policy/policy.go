@@ -48,16 +48,6 @@ func (p Policy) Forbids(c messages.Command) string {
 	return ""
 }
 
-// limited reports whether any source has a limit.
-func (p Policy) limited() bool {
-	for _, r := range p.Sources {
-		if len(r.Limits) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // Lines describes the policy for people, a line a rule.
 func (p Policy) Lines() []string {
 	var lines []string
