@@ -203,6 +203,28 @@ func (c *chaos) heal() {
 	c.p.sim.ClearFaults()
 	c.pause.Store(0)
 	c.log.printf("healed")
+	c.shortenRetries()
+}
+
+// shortenRetries replaces the workers by ones with the shortest retry budget. A
+// made-up order whose PUT was cut off reads as missing, which says nothing of
+// that PUT, so its command is tried for the whole budget and then is
+// outcome-unknown; nobody wants to wait a day for that.
+func (c *chaos) shortenRetries() {
+	c.args = append(c.args, "--retry-max-elapsed", "1m")
+	for i, w := range c.workers {
+		for deadline := time.Now().Add(drainPatience); !w.works() && time.Now().Before(deadline); {
+			select {
+			case <-c.p.t.Context().Done():
+				return
+			case <-time.After(100 * time.Millisecond):
+			}
+		}
+		c.log.printf("SIGTERM worker %d", w.Process.Pid)
+		_ = w.Process.Signal(syscall.SIGTERM)
+		c.leaving = append(c.leaving, w)
+		c.start(i)
+	}
 }
 
 // end stops the workers in order: each must end well.
