@@ -94,6 +94,11 @@ soak: ## real processes killed and frozen under load for SOAK_DURATION (5m); SOA
 	SOAK_DURATION=$(SOAK_DURATION) SOAK_SEED=$(SOAK_SEED) SOAK_ARTIFACTS='$(CURDIR)/artifacts' \
 	  go test -race -count=1 -v -timeout 6h -run '^TestSoak$$' ./cmd/certrecall
 
+.PHONY: screens
+screens: ## pictures of every page of the console, wide and narrow, light and dark, in artifacts/screens (needs chromium)
+	@mkdir -p artifacts/screens
+	CONSOLE_SCREENSHOTS='$(CURDIR)/artifacts/screens' go test -count=1 -run 'TestPagesInABrowser' ./worker/console
+
 .PHONY: proofs
 proofs: ## what real processes must withstand, with figures: kills, outages, limits, a cluster (needs node and npm for one)
 	@mkdir -p artifacts

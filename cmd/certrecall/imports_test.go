@@ -96,11 +96,11 @@ func TestImportDirections(t *testing.T) {
 }
 
 // TestLeavesDoNotLog holds the parts of the worker to returning errors and
-// values. Two packages are programs: the worker and the gateway log and count,
+// values. Programs are the worker, the gateway and the console: they log and count,
 // what lies below them does not.
 func TestLeavesDoNotLog(t *testing.T) {
 	t.Parallel()
-	programs := []string{module + "worker", module + "worker/gateway"}
+	programs := []string{module + "worker", module + "worker/gateway", module + "worker/console"}
 	loud := map[string]bool{}
 	for _, p := range list(t, "./worker/...") {
 		for _, imported := range p.Imports {

@@ -163,7 +163,7 @@ func (h *hub) look(ctx context.Context, r *status.Reader) error {
 			now := info.State.LastSeq + info.State.FirstSeq
 			if before, known := last[k]; known && before != now {
 				if k == kindQueue {
-					h.views.refresh(ctx, r)
+					h.views.refresh(ctx)
 				}
 				h.fleet.forget()
 				h.say(change{kind: k})
@@ -223,9 +223,7 @@ func (h *hub) say(c change) {
 	if c.kind == kindEvent {
 		h.events++
 	}
-	if c.kind != kindTick {
-		h.sequence++
-	}
+	h.sequence++
 	for t := range h.tabs {
 		if t.wants(c) {
 			select {

@@ -23,6 +23,7 @@ type request struct {
 	who    person
 	mayAct bool
 	now    time.Time
+	seen   uint64 // what the hub had told before the page was made
 }
 
 // answer is one page: its data as JSON, and the same as HTML by a template.
@@ -70,6 +71,7 @@ type view struct {
 	Login   bool // there is a session to end
 	Now     time.Time
 	Version string
+	Seen    uint64
 	Data    any
 	Problem string // that what is shown may be old
 }
@@ -93,7 +95,7 @@ func (c *Console) serve(w http.ResponseWriter, r *http.Request, route string, ma
 	began := time.Now()
 	ctx, done := contextFor(r)
 	defer done()
-	q := &request{Request: r.WithContext(ctx), c: c, w: w, who: personOf(r), now: time.Now().UTC()}
+	q := &request{Request: r.WithContext(ctx), c: c, w: w, who: personOf(r), now: time.Now().UTC(), seen: c.hub.seen()}
 	q.mayAct = c.rights.mayAct(ctx, q.who.Name)
 	if reader, err := c.hub.open(); err == nil {
 		q.now = reader.Now()
@@ -143,7 +145,7 @@ func (q *request) show(a answer) error {
 	}
 	v := view{
 		Title: a.title, Path: q.URL.RequestURI(), Section: section(q.URL.Path), Live: a.live && q.Method == http.MethodGet, Who: q.who, MayAct: q.mayAct,
-		Login: q.c.gate.access.Users != nil, Now: q.now, Version: q.c.cfg.Version, Data: a.data,
+		Login: q.c.gate.access.Users != nil, Now: q.now, Seen: q.seen, Version: q.c.cfg.Version, Data: a.data,
 	}
 	var page bytes.Buffer
 	if err := q.c.pages.all[a.template].ExecuteTemplate(&page, "layout.html", v); err != nil {

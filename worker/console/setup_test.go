@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -35,8 +36,25 @@ const evil = `<script>document.title='owned'</script>"><img src=x onerror="docum
 
 func newRig(t testing.TB, change ...func(*Config)) *rig {
 	t.Helper()
-	r := &rig{t: t, server: natstest.Start(t)}
-	r.js = r.server.JetStream()
+	server := natstest.Start(t)
+	return rigOn(t, server, server.JetStream(), server.Conn(nats.ReconnectBufSize(-1)), change...)
+}
+
+// newRigWith is a rig whose console is the user viewer, and whose hands are the
+// user admin.
+func newRigWith(t testing.TB, options func(*natsserver.Options)) *rig {
+	t.Helper()
+	s := natstest.Start(t, options)
+	js, err := jetstream.New(s.Conn(nats.UserInfo("admin", "a")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rigOn(t, s, js, s.Conn(nats.UserInfo("viewer", "v"), nats.ReconnectBufSize(-1), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})))
+}
+
+func rigOn(t testing.TB, s *natstest.Server, js jetstream.JetStream, conn *nats.Conn, change ...func(*Config)) *rig {
+	t.Helper()
+	r := &rig{t: t, server: s, js: js}
 	var err error
 	if r.names, err = messages.NewNames("certrecall"); err != nil {
 		t.Fatal(err)
@@ -44,7 +62,7 @@ func newRig(t testing.TB, change ...func(*Config)) *rig {
 	if err := streams.Apply(t.Context(), r.js, r.names, streams.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	cfg := Config{Names: r.names, Conn: r.server.Conn(nats.ReconnectBufSize(-1)), Access: Access{Operator: "ada"}, Version: "test"}
+	cfg := Config{Names: r.names, Conn: conn, Access: Access{Operator: "ada"}, Version: "test"}
 	for _, f := range change {
 		f(&cfg)
 	}

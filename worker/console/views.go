@@ -39,6 +39,9 @@ type shared struct {
 	// version counts what changed.
 	version atomic.Uint64
 
+	queue   sync.Mutex // one look at the queue at a time
+	renewed time.Time
+
 	mu     sync.Mutex
 	digest digest
 	at     uint64 // the version of the digest
@@ -58,10 +61,37 @@ func (v *views) get(ctx context.Context, incident string) (*shared, error) {
 	s.used.Store(time.Now().UnixNano())
 	select {
 	case <-s.ready:
-		return s, s.err
+		if s.err != nil {
+			return nil, s.err
+		}
+		return s, v.renew(ctx, s)
 	case <-ctx.Done():
 		return nil, problem{503, "The incident is still being read; look again in a moment.", context.Cause(ctx)}
 	}
+}
+
+// renew takes in what arrived in the queue, which no event tells.
+func (v *views) renew(ctx context.Context, s *shared) error {
+	r, err := v.hub.open()
+	if err != nil {
+		return err
+	}
+	s.queue.Lock()
+	defer s.queue.Unlock()
+	if time.Since(s.renewed) < lookEvery/4 {
+		return nil
+	}
+	ctx, done := context.WithTimeout(ctx, lookWithin)
+	defer done()
+	before := s.view.Len()
+	if err := r.Refresh(ctx, s.view); err != nil {
+		return err
+	}
+	s.renewed = time.Now()
+	if s.view.Len() != before {
+		s.version.Add(1)
+	}
+	return nil
 }
 
 func (v *views) find(incident string) (*shared, error) {
@@ -113,7 +143,7 @@ func (v *views) follow(ctx context.Context, r *status.Reader, incident string, s
 }
 
 // refresh takes in what arrived in the queue.
-func (v *views) refresh(ctx context.Context, r *status.Reader) {
+func (v *views) refresh(ctx context.Context) {
 	v.mu.Lock()
 	all := make([]*shared, 0, len(v.open))
 	for _, s := range v.open {
@@ -126,11 +156,7 @@ func (v *views) refresh(ctx context.Context, r *status.Reader) {
 			if s.err != nil {
 				continue
 			}
-			bounded, done := context.WithTimeout(ctx, lookWithin)
-			if r.Refresh(bounded, s.view) == nil {
-				s.version.Add(1)
-			}
-			done()
+			_ = v.renew(ctx, s) // whoever opens it is told
 		default: // it is being loaded
 		}
 	}

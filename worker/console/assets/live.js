@@ -7,7 +7,7 @@
   const button = document.getElementById("pause");
   const page = () => document.getElementById("page");
   const key = "certrecall-paused";
-  let source = null, seen = null, busy = false, again = false;
+  let source = null, busy = false, again = false;
 
   const paused = () => sessionStorage.getItem(key) === "yes";
   const say = (text, on) => { sign.textContent = text; sign.className = on ? "live on" : "live off"; };
@@ -31,22 +31,18 @@
     source = new EventSource(at.dataset.live + "?page=" + encodeURIComponent(at.dataset.page));
     source.addEventListener("changed", (e) => {
       say("live", true);
-      // The first telling is of what the page shows already, unless it was away.
-      if (seen === null) { seen = e.data; if (performance.now() - loaded < 2000) return; }
-      if (e.data === seen && !away) return;
-      seen = e.data; away = false;
+      // The page bears the number of what it shows: what came since is fetched.
+      if (e.data === page().dataset.seen) return;
       refresh();
     });
     source.addEventListener("over", () => location.reload());
     source.onerror = () => {
-      away = true;
       say("not connected, trying again", false);
       if (source && source.readyState === EventSource.CLOSED) { stop(); setTimeout(start, 3000); }
     };
   }
   function stop() { if (source) { source.close(); source = null; } }
 
-  let loaded = performance.now(), away = false;
   function show() {
     button.hidden = false;
     button.textContent = paused() ? "Go on" : "Pause updates";
@@ -56,13 +52,13 @@
   button.addEventListener("click", () => {
     sessionStorage.setItem(key, paused() ? "no" : "yes");
     show();
-    if (paused()) { stop(); } else { away = true; start(); }
+    if (paused()) { stop(); } else { start(); }
   });
   document.addEventListener("visibilitychange", () => {
-    if (document.hidden) { stop(); say("stopped while hidden", false); } else { away = true; show(); start(); }
+    if (document.hidden) { stop(); say("stopped while hidden", false); } else { show(); start(); }
   });
   addEventListener("pagehide", stop);
-  addEventListener("pageshow", (e) => { if (e.persisted) { away = true; show(); start(); } });
+  addEventListener("pageshow", (e) => { if (e.persisted) { show(); start(); } });
   show();
   start();
 })();
