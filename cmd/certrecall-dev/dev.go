@@ -75,8 +75,10 @@ func (c *devCmd) check() (messages.Names, budget.Limits, error) {
 		problems = append(problems, fmt.Sprintf("--approval-poll: %s: set a duration from 1s to 1h", c.ApprovalPoll))
 	}
 	switch {
-	case c.Real && (c.Samples || c.Incident > 0):
-		problems = append(problems, "--samples, --incident: not with --real-digicert: they would revoke real orders")
+	case c.Real && c.Samples:
+		problems = append(problems, "--samples: not with --real-digicert: they would revoke real orders")
+	case c.Real && c.Incident > 0:
+		problems = append(problems, "--incident: not with --real-digicert: it would revoke real orders")
 	case c.Real && c.KeyFile == "":
 		problems = append(problems, "--real-digicert: needs --digicert-api-key-file; DIGICERT_API_KEY is not looked at")
 	case !c.Real && c.KeyFile != "":
