@@ -11,4 +11,9 @@ for name in $(grep -ohE '\$NATS_[A-Z_]*PASSWORD' deploy/nats/*.conf | tr -d '$' 
     printf '%s=p%s\n' "$name" "$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')" >>.env
   fi
 done
-echo "passwords are in .env, readable by you alone"
+# The token of the gateway's source: a file, which the user of the container has to be able to read.
+if [ ! -e .gateway-jira ]; then
+  od -An -N24 -tx1 /dev/urandom | tr -d ' \n' >.gateway-jira
+  chmod 0644 .gateway-jira
+fi
+echo "passwords are in .env, readable by you alone; the token of the gateway is in .gateway-jira"

@@ -4,6 +4,8 @@ package deploy_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +20,7 @@ import (
 	"certrecall/messages"
 	"certrecall/worker"
 	"certrecall/worker/gateway"
+	"certrecall/worker/natsconf"
 	"certrecall/worker/natstest"
 )
 
@@ -171,6 +174,29 @@ func exported(t *testing.T) map[string][]string {
 	return metrics
 }
 
+// TestGatewayHasTheRightsOfItsConfiguration: what the gateway of compose takes, its NATS user may send, and nothing more.
+func TestGatewayHasTheRightsOfItsConfiguration(t *testing.T) {
+	names, err := messages.NewNames("certrecall")
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings, err := gateway.ReadSettings("gateway/gateway.yaml", names)
+	if err != nil {
+		t.Fatal(err)
+	}
+	site, err := natsconf.Read([]byte(read(t, "nats/site.yml")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lanes := map[string][]messages.Lane{}
+	for name, source := range settings.Sources {
+		lanes[name] = source.Lanes
+	}
+	if got, want := fmt.Sprint(lanes), fmt.Sprint(site.Gateway.Sources); got != want {
+		t.Errorf("the configuration has %s, site.yml %s", got, want)
+	}
+}
+
 // gatewayMetrics gives the label names of each metric of a gateway.
 func gatewayMetrics(t *testing.T) map[string][]string {
 	t.Helper()
@@ -199,7 +225,7 @@ func described(registry *prometheus.Registry) map[string][]string {
 
 func TestQueriesAskForMetricsThatAWorkerExports(t *testing.T) {
 	metrics := exported(t)
-	gateways := gatewayMetrics(t)
+	maps.Copy(metrics, gatewayMetrics(t))
 	selector := regexp.MustCompile(`(certrecall_\w+)(?:\{([^}]*)\})?`)
 	label := regexp.MustCompile(`(\w+)\s*(?:=|!)`)
 	seen := map[string]bool{}
@@ -213,10 +239,7 @@ func TestQueriesAskForMetricsThatAWorkerExports(t *testing.T) {
 			}
 			labels, ok := metrics[name]
 			if !ok {
-				labels, ok = gateways[name]
-			}
-			if !ok {
-				t.Errorf("no worker exports %s, asked for by %s", m[1], query)
+				t.Errorf("no worker or gateway exports %s, asked for by %s", m[1], query)
 				continue
 			}
 			seen[name] = true
