@@ -71,7 +71,7 @@ const allRoom = 1 << 20
 
 func newPoison(w *Worker) *poison {
 	p := &poison{w: w, room: semaphore.NewWeighted(allRoom), suspect: make(chan struct{}, 1)}
-	p.makeWay, p.clear = context.WithCancelCause(context.Background())
+	p.makeWay, p.clear = context.WithCancelCause(context.Background()) //nolint:forbidigo // no caller yet: each suspect ends it by clear
 	return p
 }
 
@@ -156,14 +156,14 @@ func (p *poison) alone(ctx context.Context) (suspicion, error) {
 	defer cancel()
 	err := p.room.Acquire(patient, allRoom)
 	p.mu.Lock()
-	p.makeWay, p.clear = context.WithCancelCause(context.Background())
+	p.makeWay, p.clear = context.WithCancelCause(context.WithoutCancel(ctx))
 	p.mu.Unlock()
 	if err != nil {
 		<-p.suspect
 		return suspicion{}, errors.Join(errNotAlone, context.Cause(ctx))
 	}
 	others := sync.OnceFunc(func() { p.room.Release(allRoom) })
-	leave, end := context.WithCancelCause(context.Background())
+	leave, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	timer := time.AfterFunc(aloneFor, func() { end(errAloneOver); others() })
 	return suspicion{leave: leave, release: func() {
 		timer.Stop()

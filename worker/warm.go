@@ -39,7 +39,7 @@ func (w *Worker) warm(ctx context.Context, queued []streams.Queued) {
 	}
 	want := 0
 	for _, n := range waiting {
-		want += int(min(n, uint64(w.cfg.Concurrency))) //nolint:gosec // Validate bounds it
+		want += int(min(n, uint64(w.cfg.Concurrency))) // Validate bounds it
 	}
 	missing := min(want-w.digicert.Connections(), warmAtOnce)
 	if missing <= 0 {

@@ -237,7 +237,7 @@ func (c *allowLsCmd) Run(ctx context.Context, p *process) error {
 	if len(shown) == 0 {
 		table.note("none is in force")
 	}
-	p.print(table)
+	p.show(table)
 	return nil
 }
 

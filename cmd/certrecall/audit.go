@@ -101,7 +101,7 @@ func printAudit(p *process, all []statements.Statement, asJSON, asCSV bool) erro
 	if len(all) == 0 {
 		table.note("nothing was said")
 	}
-	p.print(table)
+	p.show(table)
 	return nil
 }
 

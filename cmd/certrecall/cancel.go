@@ -192,5 +192,5 @@ func (c cancelReport) print(p *process) {
 	if len(c.Sent) > 0 {
 		sent.note("a request that waits can be rejected in CertCentral; what is revoked stays revoked")
 	}
-	p.print(stopped, sent, sums)
+	p.show(stopped, sent, sums)
 }

@@ -138,7 +138,7 @@ func (c *dlqLsCmd) Run(ctx context.Context, p *process) error {
 		table.note("none of %s", counted(int(all), "dead letter"))
 	}
 	if !c.JSON {
-		p.print(table)
+		p.show(table)
 	}
 	return nil
 }
@@ -185,7 +185,7 @@ func (c *dlqShowCmd) Run(ctx context.Context, p *process) error {
 	if c.JSON {
 		return p.printJSON(document(l, true))
 	}
-	p.print(letterSections(l)...)
+	p.show(letterSections(l)...)
 	return nil
 }
 

@@ -78,7 +78,7 @@ func (c *dlqDropCmd) Run(ctx context.Context, p *process) error {
 		table.add(strconv.FormatUint(l.Number, 10), number(l.Command.OrderID), nameOf(l), orDash(l.About.ErrorType))
 	}
 	if !c.JSON {
-		p.print(table)
+		p.show(table)
 	}
 	return err
 }

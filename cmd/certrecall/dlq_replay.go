@@ -183,5 +183,5 @@ func printReplays(p *process, todo deadletters.Replays, asJSON bool) {
 	if len(todo) == 0 {
 		table.note("no dead letter is selected")
 	}
-	p.print(table)
+	p.show(table)
 }

@@ -105,7 +105,7 @@ func printListings(ctx context.Context, p *process, r *status.Reader, f status.F
 		}
 		return fmt.Errorf("there is no %s of what is selected", what)
 	}
-	p.print(sections...)
+	p.show(sections...)
 	return nil
 }
 

@@ -68,7 +68,7 @@ func (c *eventsCmd) Run(ctx context.Context, p *process) error {
 		if c.JSON {
 			printing = p.eventJSON(nats.names, e)
 		} else {
-			p.print(eventLine(e))
+			p.show(eventLine(e))
 		}
 		return printing == nil
 	})

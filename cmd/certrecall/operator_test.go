@@ -30,7 +30,7 @@ import (
 //	site [DECIDED-AFTER]        NATS with its streams, and DigiCert; requests are approved after this time, or never
 //	worker [FLAG…]              a worker process, until the end of the script
 //	send LANE SOURCE JSON       a producer sends this, which certrecall submit might refuse
-//	refuse ORDER TIMES          the simulated DigiCert answers so many revocations of the order with 400
+//	refuse ORDER TIMES          so often the simulated DigiCert answers a revocation of the order with 400
 //	revocations ORDER N         DigiCert has revoked the order N times
 //	events NAME N               wait until so many events of this name are stored; and no more
 //	until REGEXP PROGRAM ARG…   run it again and again until its output is so

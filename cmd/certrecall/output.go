@@ -45,7 +45,7 @@ func (s *section) note(format string, args ...any) {
 }
 
 // print writes sections to standard output, in the form that suits its reader.
-func (p *process) print(sections ...section) {
+func (p *process) show(sections ...section) {
 	if !isTerminal(p.stdout) {
 		out := bufio.NewWriter(p.stdout)
 		defer func() { _ = out.Flush() }() // a reader that has gone is told by the exit of this process

@@ -16,7 +16,7 @@ func TestPipeGetsOneLineARow(t *testing.T) {
 	s.add("1", "two\nlines\tand a tab")
 	s.add("2", "\x1b[31mred\u202e")
 	s.note("for people")
-	p.print(s, section{tag: "empty", notes: []string{"none"}})
+	p.show(s, section{tag: "empty", notes: []string{"none"}})
 	want := "thing\t1\ttwo lines and a tab\nthing\t2\t\ufffd[31mred\ufffd\n"
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

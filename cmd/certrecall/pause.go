@@ -115,6 +115,6 @@ func (c *pauseArgs) print(ctx context.Context, p *process, kv jetstream.KeyValue
 	if c.JSON {
 		return p.printJSON(documents)
 	}
-	p.print(table)
+	p.show(table)
 	return nil
 }

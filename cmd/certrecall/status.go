@@ -183,7 +183,7 @@ func (c *statusCmd) overview(ctx context.Context, p *process, r *status.Reader, 
 	short := isTerminal(p.stdout) && !c.All
 	now := standing{fleet: fleet, view: open}
 	sections := append(fleetSections(fleet), incidentSection(incidents, since, short), now.waiting(short), now.held(short), now.overdue(short))
-	p.print(sections...)
+	p.show(sections...)
 	return nil
 }
 

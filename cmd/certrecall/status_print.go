@@ -25,7 +25,7 @@ func (n standing) print(p *process, all bool) {
 		for r := range n.view.Each(n.fleet.At) {
 			sections = append(sections, details(r, n.fleet.At))
 		}
-		p.print(append(sections, n.states())...)
+		p.show(append(sections, n.states())...)
 		return
 	}
 	sections = append(sections, n.waiting(short), n.held(short), n.overdue(short))
@@ -35,14 +35,14 @@ func (n standing) print(p *process, all bool) {
 		sections = append(sections, n.failures())
 	}
 	if !isTerminal(p.stdout) {
-		p.print(append(sections, n.states())...)
+		p.show(append(sections, n.states())...)
 		p.lines("command", n.view.Each(n.fleet.At), commandCells)
 		return
 	}
 	if all {
 		sections = append(sections, n.commands())
 	}
-	p.print(append(sections, n.states())...)
+	p.show(append(sections, n.states())...)
 }
 
 // fleetSections tell what concerns everybody.

@@ -146,7 +146,7 @@ func (o outcome) print(p *process) error {
 	}
 	total.note("")
 	total.note("follow it with  certrecall watch --incident %s", o.incident)
-	p.print(o.knownSection(isTerminal(p.stdout)), total)
+	p.show(o.knownSection(isTerminal(p.stdout)), total)
 	return nil
 }
 

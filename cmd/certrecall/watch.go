@@ -324,7 +324,7 @@ func (w *watch) unfinished(cause error) error {
 // afterwards says how long it took, what failed, and what comes next.
 func (w *watch) afterwards(err error) {
 	if isTerminal(w.p.stdout) {
-		w.p.print(failureGroups(w.view.Failures(w.reader.Now(), firstOfGroup))...)
+		w.p.show(failureGroups(w.view.Failures(w.reader.Now(), firstOfGroup))...)
 	}
 	if err != nil && !w.final() {
 		return

@@ -62,16 +62,16 @@ func (c *Console) act(q *request) error {
 		return bad("The form cannot be read: %v.", err)
 	}
 	verb := q.PathValue("action")
-	make := map[string]func(*request) (plan, error){
+	planned := map[string]func(*request) (plan, error){
 		"pause": c.planPause, "resume": c.planPause, "cancel": c.planCancel, "allow": c.planAllow, "replay": c.planReplay, "drop": c.planDrop,
 	}[verb]
-	if make == nil {
+	if planned == nil {
 		return problem{http.StatusNotFound, "There is no such action.", nil}
 	}
 	if err := statements.ValidOperator(q.who.Name); err != nil {
 		return problem{http.StatusForbidden, "Under this name nobody can speak as an operator.", err}
 	}
-	p, err := make(q)
+	p, err := planned(q)
 	if err != nil {
 		return err
 	}

@@ -144,7 +144,7 @@ func (c *Console) Handler() http.Handler {
 	outer.HandleFunc("POST /logout", c.logout)
 	outer.Handle("/", c.known(inner))
 
-	var top http.Handler = http.NewCrossOriginProtection().Handler(outer)
+	top := http.NewCrossOriginProtection().Handler(outer)
 	if c.cfg.BasePath != "" {
 		based := http.NewServeMux()
 		based.Handle(c.cfg.BasePath+"/", http.StripPrefix(c.cfg.BasePath, top))

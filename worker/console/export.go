@@ -49,7 +49,7 @@ func (c *Console) exportJSON(q *request, name string, s *shared) error {
 		}
 		first = false
 		if _, err := w.Write(text); err != nil {
-			return nil //nolint:nilerr // the reader went away
+			return nil // the reader went away
 		}
 	}
 	_, _ = w.WriteString("]}\n")

@@ -91,7 +91,7 @@ func wantsJSON(r *http.Request) bool {
 }
 
 // serve makes one page.
-func (c *Console) serve(w http.ResponseWriter, r *http.Request, route string, make func(*request) error) {
+func (c *Console) serve(w http.ResponseWriter, r *http.Request, route string, render func(*request) error) {
 	began := time.Now()
 	ctx, done := contextFor(r)
 	defer done()
@@ -100,7 +100,7 @@ func (c *Console) serve(w http.ResponseWriter, r *http.Request, route string, ma
 	if reader, err := c.hub.open(); err == nil {
 		q.now = reader.Now()
 	}
-	if err := make(q); err != nil {
+	if err := render(q); err != nil {
 		p := problemOf(err)
 		if p.status >= 500 {
 			c.cfg.Log.Warn("a page could not be made", zap.String("route", route), zap.Error(err))
