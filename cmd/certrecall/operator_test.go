@@ -29,7 +29,7 @@ import (
 //	exits CODE PROGRAM ARG…     run it, and want this exit code
 //	site [DECIDED-AFTER]        NATS with its streams, and DigiCert; requests are approved after this time, or never
 //	worker [FLAG…]              a worker process, until the end of the script
-//	send LANE SOURCE JSON       a producer sends this, which certrecall submit might refuse
+//	send LANE SOURCE JSON       a producer sends this, which certrecall submit might not take
 //	refuse ORDER TIMES          so often the simulated DigiCert answers a revocation of the order with 400
 //	revocations ORDER N         DigiCert has revoked the order N times
 //	events NAME N               wait until so many events of this name are stored; and no more
