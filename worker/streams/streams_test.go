@@ -122,12 +122,12 @@ func TestApplyCreatesWhatTheContractSays(t *testing.T) {
 	got := map[string]asset{}
 	for info := range js.ListStreams(t.Context()).Info() {
 		c := info.Config
-		source := ""
+		var source strings.Builder
 		for _, s := range c.Sources {
-			source += s.Name + " " + s.FilterSubject
+			source.WriteString(s.Name + " " + s.FilterSubject)
 		}
 		got[c.Name] = asset{c.Subjects, c.Retention, c.Discard, c.DiscardNewPerSubject, c.MaxMsgsPerSubject, c.MaxMsgSize, c.MaxAge, c.Duplicates,
-			c.DenyDelete, c.DenyPurge, c.AllowDirect, c.Storage, c.MaxMsgs, c.MaxBytes, int64(c.MaxConsumers), c.Metadata["owner"], c.Metadata["certrecall.layout"], c.AllowAtomicPublish, source}
+			c.DenyDelete, c.DenyPurge, c.AllowDirect, c.Storage, c.MaxMsgs, c.MaxBytes, int64(c.MaxConsumers), c.Metadata["owner"], c.Metadata["certrecall.layout"], c.AllowAtomicPublish, source.String()}
 	}
 	if diff := cmp.Diff(want, got, cmpopts.SortSlices(func(a, b string) bool { return a < b })); diff != "" {
 		t.Errorf("streams (-want +got):\n%s", diff)

@@ -3,6 +3,7 @@ package submission
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -185,9 +186,7 @@ func (m *maker) filled(r Row) Row {
 	for _, f := range m.Defaults {
 		given[f.name] = f.text
 	}
-	for name, text := range r.Given {
-		given[name] = text
-	}
+	maps.Copy(given, r.Given)
 	return Row{Line: r.Line, Given: given}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -125,9 +126,7 @@ func TestWhatProvesNothing(t *testing.T) {
 		return h
 	}
 	both := func(a, b http.Header) http.Header {
-		for name, values := range b {
-			a[name] = values
-		}
+		maps.Copy(a, b)
 		return a
 	}
 	bearer := "Bearer " + secretOf(Bearer, "a1")
