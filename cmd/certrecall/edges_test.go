@@ -254,7 +254,7 @@ func TestLargeListsStayWithinTheMemoryOfAPod(t *testing.T) {
 	})
 	peak := w.peak(t)
 	t.Logf("peak of %d MiB for %d lists of %d MiB", peak>>20, lists, size>>20)
-	if peak > 200<<20 {
+	if peak > memoryFactor*200<<20 {
 		t.Errorf("the worker took %d MiB", peak>>20)
 	}
 }
