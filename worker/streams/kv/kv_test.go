@@ -50,11 +50,13 @@ func makeBucket(t *testing.T, js jetstream.JetStream, replicas int, tweak ...fun
 	return b
 }
 
-// settled swaps until the answer is not that another write is under way.
+// settled swaps until the answer is not that another write is under way, and
+// not that nobody heard of it: a bucket made a moment ago on three nodes may
+// still have no leader.
 func settled(ctx context.Context, k kv.Keys[note], key, text string, revision uint64) (uint64, error) {
 	for {
 		now, err := k.Swap(ctx, key, note{text}, revision)
-		if !errors.Is(err, kv.ErrBusy) {
+		if ctx.Err() != nil || !errors.Is(err, kv.ErrBusy) && !errors.Is(err, jetstream.ErrNoStreamResponse) {
 			return now, err
 		}
 	}
