@@ -25,9 +25,13 @@ dev: ## NATS, a simulated DigiCert, a worker, a gateway and the console in one p
 	go run ./cmd/certrecall-dev --samples --store-dir .dev
 
 .PHONY: test
-test: ## all tests, with the race detector but for the crash and stall matrices, which are long
-	go test -race -timeout 30m -skip 'Matrix$$' ./...
-	go test -timeout 15m -run 'Matrix$$' ./worker
+test: ## all tests, with the race detector; the worker's own, which are long in fake time, without (make race)
+	go test -race -timeout 15m $$(go list ./... | grep -v '^certrecall/worker$$')
+	go test -timeout 20m ./worker
+
+.PHONY: race
+race: ## the worker's own tests with the race detector: a quarter of an hour and more
+	go test -race -timeout 60m ./worker
 
 .PHONY: check
 check: lint test fix fmt tidy generated rules kubernetes ## all that CI wants to see
